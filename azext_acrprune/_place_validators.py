@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import re
 from argparse import Namespace
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
+
+if TYPE_CHECKING:
+    from knack.arguments import CLICommandArgument
 
 _CONTAINER = re.compile(r'azure-blob:[a-z0-9]{3,24}/[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]\Z')
 _STATE_BLOB = re.compile(_CONTAINER.pattern.removesuffix(r'\Z') + r'(?:/[\w.-]+)*\Z', re.ASCII)
@@ -14,6 +19,54 @@ _PLAN_NAME = re.compile(r'state:[A-Za-z0-9_][\w.-]{0,99}\Z', re.ASCII)
 _REPORT = re.compile(r'acrprune/reports:[a-z0-9][a-z0-9-]{0,99}\Z')
 _QUERY = re.compile(r'\?\w+=|&(sig|sv)=')
 _STORAGE = re.compile(r'\.(blob|dfs|file)\.')
+
+_POLICY = 'a policy file'
+_FILE = 'the file to write'
+_PLACE = 'a directory, or azure-blob:ACCOUNT/CONTAINER'
+_NAMING = {
+    'archive': _PLACE,
+    'from_registry': 'a registry',
+    'inventory_file': 'a file that plan --inventory-out wrote',
+    'inventory_out': _FILE,
+    'journal': "a run, as 'az acr prune history list' has them",
+    'machine': 'a machine',
+    'markdown': _FILE,
+    'marks': 'a folder',
+    'metrics_file': _FILE,
+    'name': 'a name',
+    'new_policy': _POLICY,
+    'old_policy': _POLICY,
+    'out': _FILE,
+    'pins': 'a file or a folder',
+    'plan_file': 'a plan',
+    'policy_file': _POLICY,
+    'repository': 'a repository',
+    'run': "a run, as 'az acr prune history list' has them",
+    'run_id': 'a run, by its id',
+    'state': _PLACE,
+    'summary_file': _FILE,
+    'tests_file': 'a file of tests',
+    'workspace': 'a workspace',
+}
+"""What each option names for which an empty text would mean that it was left out, or anything at all."""
+
+
+def refuse_empty_names(arguments: Mapping[str, CLICommandArgument], namespace: Namespace) -> None:
+    """Raise where an option is given and names nothing, as with a variable of the shell that is not set.
+
+    Without a policy that was meant, a run deletes what the policy protects.
+    """
+    for name, what in _NAMING.items():
+        given = getattr(namespace, name, None)
+        texts = given if isinstance(given, list) else [given]
+        if any(isinstance(text, str) and not text.strip() for text in texts):
+            settings = arguments[name].type.settings
+            option = settings['options_list'][0]
+            leave = '' if settings.get('required') else f', or leave {option} out'
+            raise InvalidArgumentValueError(
+                f'{option}: nothing is named.',
+                recommendation=f'Give {what}{leave}. A variable of the shell that is not set is an empty text.',
+            )
 
 
 def validate_archive(namespace: Namespace) -> None:
@@ -41,8 +94,6 @@ def _check_archive(archive: str) -> None:
     plain = re.split(r'[^\w:./\\-]', archive.strip(), maxsplit=1, flags=re.ASCII)[0]
     shown = plain if '@' not in archive else plain.partition(':')[0]
     advice = 'Give a directory, or azure-blob:ACCOUNT/CONTAINER.'
-    if not archive.strip():
-        raise InvalidArgumentValueError('--archive: no directory is named.', recommendation=advice)
     if archive.startswith('azure-blob:'):
         if not _CONTAINER.match(archive):
             raise InvalidArgumentValueError(
@@ -66,7 +117,7 @@ def validate_state(namespace: Namespace) -> None:
                 '--state: that is not a container of a storage account.', recommendation=advice
             )
         first = re.split(r'[/\\]', os.path.splitdrive(state)[1].lstrip('/\\'))[0]
-        is_place = state.startswith('azure-blob:') or state.strip() and ':' not in first
+        is_place = state.startswith('azure-blob:') or ':' not in first
         if not is_place or _STORAGE.search(first) or _QUERY.search(state):
             raise InvalidArgumentValueError(
                 '--state: that is neither a directory nor a container of a storage account.', recommendation=advice

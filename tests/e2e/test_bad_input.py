@@ -175,3 +175,38 @@ def test_a_server_that_is_no_registry_is_called_so(tmp_path, extensions, forks):
         run = Az(tmp_path / 'azure', site, extensions, forks)(*PLAN, *TARGET)
     assert run.code != 0 and 'Traceback' not in run.err
     assert 'registry' in run.err and run.out == ''
+
+
+NAMELESS = {
+    'the policy of a plan': ('plan', '--policy'),
+    'the policy of an explanation': ('explain', '--policy', '--image', 'team/app:v1'),
+    'the plan to write': ('plan', '--out'),
+    'the inventory to write': ('plan', '--inventory-out'),
+    'the summary to write': ('plan', '--summary-file'),
+    'the metrics to write': ('plan', '--metrics-file'),
+    'a workspace': ('plan', '--workspace', '--pulled-within', '90d'),
+    'pins': ('plan', '--pins'),
+    'repositories': ('plan', '--repository'),
+    'the plan to carry out': ('apply', '--plan', '--yes'),
+    'the plan of a report': ('report', '--plan', '--out', 'report.html'),
+    'the archive of a run': ('untagged', '--archive', '--yes'),
+    'the registry of an archive': ('restore', '--from-registry', '--archive', 'old', '--all'),
+    'the run to undo': ('undo', '--run'),
+    'the run to look at': ('history show', '--run'),
+    'the repository to delete': ('repository', '--repository', '--yes'),
+}
+
+
+@pytest.mark.parametrize('arguments', NAMELESS.values(), ids=NAMELESS)
+@pytest.mark.parametrize('nothing', ['', ' '], ids=['empty', 'blank'])
+def test_an_option_that_names_nothing_is_refused_and_nothing_is_asked(az, registry, arguments, nothing):
+    command, option, *more = arguments
+    run = az('acr', 'prune', *command.split(), *TARGET[: 2 if ' ' in command else None], option, nothing, *more)
+    assert run.code == 1 and f'{option}: nothing is named.' in run.err
+    assert 'Give a' in run.err or 'Give the' in run.err
+    assert run.out == '' and registry.requests == []
+
+
+def test_an_example_of_a_policy_is_not_written_to_nowhere(az):
+    run = az('acr', 'prune', 'policy', 'show-example', '-n', 'ci', '--out', '')
+    assert run.code == 1 and 'or leave --out out' in run.err and run.out == ''

@@ -6,8 +6,12 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from argcomplete.completers import FilesCompleter
 from azure.cli.core.azclierror import InvalidArgumentValueError
+from azure.cli.core.mock import DummyCli
 
+from azext_acrprune import AcrPruneCommandsLoader
+from azext_acrprune._place_validators import refuse_empty_names
 from azext_acrprune._validators import validate_max_rate, validate_repository, validate_time_limit
 
 
@@ -41,3 +45,28 @@ def test_an_image_where_repositories_are_asked_for_is_told_what_to_give_instead(
         validate_repository(SimpleNamespace(repository=['web/*', image]))
     given = re.search("Give '(.+?)'", str(raised.value.recommendations))[1]
     validate_repository(SimpleNamespace(repository=[given]))
+
+
+def test_every_option_that_completes_the_names_of_files_is_refused_when_it_names_nothing():
+    for arguments in arguments_of_commands():
+        for name, argument in arguments.items():
+            if isinstance(argument.type.settings.get('completer'), FilesCompleter):
+                with pytest.raises(InvalidArgumentValueError, match='nothing is named'):
+                    refuse_empty_names(arguments, SimpleNamespace(**{name: ''}))
+
+
+def arguments_of_commands():
+    """The arguments of each of our commands, by their names."""
+    cli = DummyCli()
+    cli.invocation = cli.invocation_cls(
+        cli_ctx=cli, commands_loader_cls=cli.commands_loader_cls, parser_cls=cli.parser_cls, help_cls=cli.help_cls
+    )
+    main = cli.invocation.commands_loader
+    loader = AcrPruneCommandsLoader(cli)
+    loader.skip_applicability = True
+    main.command_table.update(loader.load_command_table([]))
+    main.cmd_to_loader_map.update(dict.fromkeys(main.command_table, [loader]))
+    for command in main.command_table:
+        main.command_name = command
+        main.load_arguments(command)
+        yield main.command_table[command].arguments
