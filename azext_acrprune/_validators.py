@@ -44,9 +44,15 @@ _SELECTING = (
 
 
 def validate_policy_diff(cmd: AzCliCommand, namespace: Namespace) -> None:
+    given = namespace.registry_name
     if namespace.inventory_file:
+        if given and not getattr(given, 'is_default', False):
+            raise MutuallyExclusiveArgumentError(
+                '--inventory says what the policies are tried on, and so does --registry.',
+                recommendation='Give one of them.',
+            )
         return
-    if not namespace.registry_name:
+    if not given:
         raise RequiredArgumentMissingError(
             'Nothing says what the policies are tried on.',
             recommendation='Give --registry, or --inventory with a file that plan --inventory-out wrote.',

@@ -110,7 +110,7 @@ MAY_IMPORT = {
         'usage',
         'workers',
     },
-    '__init__': {'_help', '_params', 'commands'},
+    '__init__': {'_help', '_params', '_place_validators', 'commands'},
 }
 MAY_USE_AZURE_CLI = {
     '_errors.py',

@@ -36,10 +36,11 @@ class Decided:
     held: tuple[Skipped, ...] = ()
 
 
-def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) -> Decision:
+def decide_by_rules(session: Session, policy: Policy, options: SelectOptions, everywhere: bool = False) -> Decision:
     """Read what is in use and the registry, and judge every manifest of it.
 
-    Raises the errors of `load_pins`, `load_pulls` and `scan`.
+    With `everywhere`, all repositories and tags are read, also those that the policy takes nothing of. Raises
+    the errors of `load_pins`, `load_pulls` and `scan`.
     """
     from ..decide.decision import decide
     from ..decide.retention import with_retention
@@ -51,9 +52,9 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     policy = replace(policy, pins=pins, pulled=wish)
     pulls = session.ask(lambda: load_pulls(session.cmd, wish, session.host, session.now)) if wish else None
     log = _pull_facts(session, policy, options) if _asks_for_pulls(policy, options) else None
-    inventory = scan(
-        session, policy.selection, policy.takes_tags, policy.asks_for_labels, orphans=ORPHANS in policy.include
-    )
+    tags, orphans = policy.takes_tags or everywhere, ORPHANS in policy.include
+    labels = policy.asks_for_labels
+    inventory = scan(session, policy.selection, tags, labels, everywhere=everywhere, orphans=orphans)
     policy = replace(policy, pins=as_listed(pins, inventory))
     if wish and pulls:
         policy, inventory = with_pulls(pulls, wish, policy, inventory, session.now)

@@ -53,7 +53,7 @@ def plan(
         policy = policy_of_options(options, registry.sign_in.registry_name)
         with open_session(cmd, registry) as session:
             record.session = session
-            decision = decide_by_rules(session, policy, options)
+            decision = decide_by_rules(session, policy, options, everywhere=bool(inventory_out))
             if strict_policy:
                 refuse_idle_patterns(decision)
         document = document_of(session, decision, read(PriceOptions, kwargs).price, show_kept, group_by)
@@ -65,7 +65,7 @@ def plan(
             with typed_errors():
                 write_plan(cmd, registry.state, document, out)
         if inventory_out:
-            write_json(inventory_document(decision.inventory, session.now), inventory_out)
+            write_json(inventory_document(decision.inventory, session.now, policy.asks_for_labels), inventory_out)
         record.plan, record.plan_file = document, out
         record.exit_code = exit_by(cmd, document['exitReason'], NOT_ALL_READ, detailed_exit_code)
     return document

@@ -20,6 +20,7 @@ from .session import open_session
 from .user_files import read_text, write_text
 
 if TYPE_CHECKING:
+    from ..documents.inventory_file import Snapshot
     from ..model import Document, Inventory
     from ..policy.cases import Cases
     from ..policy.rules import Policy
@@ -71,11 +72,13 @@ def diff(
     from ..show.policy_tables import diff_markdown
 
     read = _from_file(inventory_file) if inventory_file else None
-    registry = registry_name(read[0].registry) if read else RegistryOptions.of(kwargs).sign_in.registry_name
-    then = read[1] / TICKS_PER_SECOND if read else None
+    registry = registry_name(read.inventory.registry) if read else RegistryOptions.of(kwargs).sign_in.registry_name
+    then = read.at / TICKS_PER_SECOND if read else None
     policies = [read_policy(path, (), registry, then) for path in (old_policy, new_policy)]
     if read:
-        inventory, now = read
+        with typed_errors(registry):
+            read.refuse_what_it_lacks(policies)
+        inventory, now = read.inventory, read.at
     else:
         policies, inventory, now = _read(cmd, policies, RegistryOptions.of(kwargs))
     names = [repository.name for repository in inventory.repositories]
@@ -103,8 +106,8 @@ def _weaker(old: Policy, new: Policy) -> list[str]:
     return list(weaker_guards(as_named(old), as_named(new)))
 
 
-def _from_file(inventory_file: str) -> tuple[Inventory, int]:
-    """A registry as `az acr prune plan --inventory-out` wrote it, and the instant at which it was read."""
+def _from_file(inventory_file: str) -> Snapshot:
+    """A registry as `az acr prune plan --inventory-out` wrote it."""
     from ..documents.inventory_file import read_inventory
 
     with typed_errors():

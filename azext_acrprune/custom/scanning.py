@@ -35,6 +35,7 @@ def scan(
     labels: bool = False,
     anew: bool = False,
     only: tuple[str, ...] | None = None,
+    everywhere: bool = False,
     orphans: bool = False,
 ) -> Inventory:
     """Read the registry as the options of the session say; the other arguments are those of `Extent`.
@@ -47,7 +48,17 @@ def scan(
     bound = options.scan.impact == 'bound'
     cached = session.facts.cache_rules or ()
     extent = Extent(
-        selection, bound, tags, labels, session.concurrency, options.scan.order, anew, cached, only, orphans
+        selection,
+        bound,
+        tags,
+        labels,
+        session.concurrency,
+        options.scan.order,
+        anew,
+        cached,
+        only,
+        everywhere,
+        orphans,
     )
     inventory = session.run(
         scan(session.registry, session.host, extent, session.reporter, session.cache, session.limit.is_over)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..decide.content_json import content_as_json, content_from_json, unlike
-from ..model import Ghost, Inventory, Locks, Manifest, Repository, Tag
+from ..model import CATALOG_FORBIDDEN, Ghost, Inventory, Locks, Manifest, Repository, Tag
+from ..policy.rules import Policy
 from ..prune_error import Kind, PruneError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class NotAnInventory(PruneError):
@@ -21,8 +23,45 @@ class NotAnInventory(PruneError):
     advice = "Write one with 'az acr prune plan -r {target} --inventory-out inventory.json'."
 
 
-def inventory_document(inventory: Inventory, now: int) -> dict[str, Any]:
-    """The inventory as JSON-ready data; `now` is the instant of it, in ticks."""
+class InventoryLacks(PruneError):
+    """A file that lacks what a policy decides by."""
+
+    kind = Kind.INVALID
+    sentence = 'The inventory lacks what the policies decide by: {message}.'
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A registry as it was `at` an instant, in ticks, all of its repositories selected.
+
+    `labels` says whether those of images were read, and `everything` whether all repositories were.
+    """
+
+    inventory: Inventory
+    at: int
+    labels: bool
+    everything: bool
+
+    def refuse_what_it_lacks(self, policies: Iterable[Policy]) -> None:
+        """Raise InventoryLacks where a policy asks for what was not read: it would take nothing by that."""
+        if not self.everything:
+            raise InventoryLacks(
+                'not all repositories were read',
+                'Write it anew without --time-limit, as somebody who may list all repositories.',
+            )
+        if not self.labels and any(policy.asks_for_labels for policy in policies):
+            raise InventoryLacks(
+                'labels were not read',
+                "Write it anew with 'az acr prune plan -r {target} --policy FILE --inventory-out inventory.json' and "
+                'the policy that asks for labels.',
+            )
+
+
+def inventory_document(inventory: Inventory, now: int, labels: bool) -> dict[str, Any]:
+    """The inventory as JSON-ready data; `now` is the instant of it, in ticks.
+
+    All tags of it have to be read; `labels` says whether those of images were read too.
+    """
     return {
         'schemaVersion': SCHEMA_VERSION,
         'registry': inventory.registry,
@@ -31,17 +70,19 @@ def inventory_document(inventory: Inventory, now: int) -> dict[str, Any]:
         'whole': inventory.whole,
         'stored': inventory.stored,
         'proven': inventory.proven,
-        'labels': {digest: dict(labels) for digest, labels in inventory.labels.items()},
+        'everything': not inventory.late and CATALOG_FORBIDDEN not in {each.code for each in inventory.warnings},
+        'labels': {digest: dict(found) for digest, found in inventory.labels.items()} if labels else None,
         'repositories': [_repository(repository) for repository in inventory.repositories],
     }
 
 
-def read_inventory(text: str) -> tuple[Inventory, int]:
-    """The inventory in a file, all repositories selected, and its instant in ticks. Raises NotAnInventory."""
+def read_inventory(text: str) -> Snapshot:
+    """The inventory in a file. Raises NotAnInventory."""
     try:
         document = json.loads(text)
         if document['schemaVersion'] != SCHEMA_VERSION:
             raise NotAnInventory(f'it is not of schema version {SCHEMA_VERSION}')
+        labels = document['labels']
         repositories = tuple(map(_read_repository, document['repositories']))
         inventory = Inventory(
             str(document['registry']),
@@ -51,9 +92,9 @@ def read_inventory(text: str) -> tuple[Inventory, int]:
             bool(document.get('whole', False)),
             stored=None if document.get('stored') is None else int(document['stored']),
             proven=bool(document.get('proven', False)),
-            labels={str(digest): dict(labels) for digest, labels in document['labels'].items()},
+            labels={str(digest): dict(found) for digest, found in ({} if labels is None else labels).items()},
         )
-        return inventory, int(document['at'])
+        return Snapshot(inventory, int(document['at']), labels is not None, bool(document['everything']))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NotAnInventory('it does not have the form of one') from error
 

@@ -54,8 +54,8 @@ class Extent:
     the configs of their images are read for them. `order` says which repositories come first. With `anew`, what the
     cache knows is read all the same: nothing else shows that it has become a ghost. `cached` are the targets of cache
     rules, each a repository or with `*` at its end a prefix. With `only` some repositories, no list of all of them is
-    asked for. With `orphans`, attachments without a subject may go: so their subjects are asked for in every
-    repository, which may hide them.
+    asked for. With `everywhere`, all repositories are read as the selected ones are. With `orphans`, attachments without a
+    subject may go: so their subjects are asked for in every repository, which may hide them.
     """
 
     selection: Selection = Selection()
@@ -67,6 +67,7 @@ class Extent:
     anew: bool = False
     cached: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
+    everywhere: bool = False
     orphans: bool = False
 
     def is_cached(self, repository: str) -> bool:
@@ -94,12 +95,12 @@ async def scan(
     """
     names, warnings = await _names(registry, extent, cache)
     selected = select(names, extent.selection, {str(warning.repository) for warning in warnings})
-    wanted = selected if extent.bound else names
+    wanted = selected if extent.bound and not extent.everywhere else names
     drafts = [
         Draft(name, cached=extent.is_cached(name))
         for name in _ordered(wanted, extent.order, cache, frozenset(selected))
     ]
-    walk = _Walk(registry, extent, selected, reporter, cache, is_over)
+    walk = _Walk(registry, extent, wanted if extent.everywhere else selected, reporter, cache, is_over)
     await walk.read(drafts)
     _raise_where_nothing_is_a_registry(drafts)
     # Without a catalog, only its own listing tells that a repository is not there.

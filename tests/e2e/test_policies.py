@@ -197,3 +197,24 @@ def test_two_policies_are_compared_on_a_registry_and_on_a_file_of_it(az, registr
     az(*PRUNE, 'policy', 'diff', '--inventory', inventory, *files[:3], files[1], '--fail-on', 'more', check=True)
     run = az(*PRUNE, 'policy', 'diff', *files)
     assert run.code != 0 and '--inventory' in run.err and 'Traceback' not in run.err
+    run = az(*PRUNE, 'policy', 'diff', *TARGET, '--inventory', inventory, *files)
+    assert run.code != 0 and 'and so does --registry' in run.err
+
+
+@pytest.mark.parametrize('options', [(), ('--repository', 'elsewhere/*'), ('--impact', 'bound')])
+def test_an_inventory_has_all_tags_and_repositories_whatever_the_plan_takes(az, registry, now, folder, options):
+    az.signed_in()
+    shelf = Shelf(registry.storage, now)
+    shelf.image('one', days=200, tag='v2')
+    (folder / 'old.yaml').write_text(POLICY.replace('olderThan: 1d', 'olderThan: 2000d'))
+    files = ('--old', str(folder / 'old.yaml'), '--new', str(folder / 'policy.yaml'))
+    inventory = str(folder / 'inventory.json')
+    az(*PRUNE, 'plan', *TARGET, '--inventory-out', inventory, *options, check=True)
+    found = az(*PRUNE, 'policy', 'diff', *TARGET, *files, check=True).json
+    assert [row['tags'] for row in found['goes']] == [['v2']]
+    run = az(*PRUNE, 'policy', 'diff', '--inventory', inventory, *files, '--fail-on', 'more')
+    assert run.code != 0 and json.loads(run.out)['goes'] == found['goes']
+    labels = POLICY.replace('{everything: true}', '{labels: {stage: dev}}')
+    (folder / 'policy.yaml').write_text(labels)
+    run = az(*PRUNE, 'policy', 'diff', '--inventory', inventory, *files)
+    assert run.code != 0 and 'labels were not read' in run.err and run.out == ''

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import subprocess
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,11 @@ import yaml
 from hypothesis import given
 
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.documents.inventory_file import NotAnInventory, inventory_document, read_inventory
+from azext_acrprune.documents.inventory_file import InventoryLacks, NotAnInventory, inventory_document, read_inventory
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.policy_diff import diff_document
 from azext_acrprune.documents.policy_tests import tests_document as outcome_of
+from azext_acrprune.model import CATALOG_FORBIDDEN, Notice
 from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.file import EXAMPLES, example_text, parse_policy
 from azext_acrprune.policy.overrides import weaker_guards
@@ -127,8 +130,9 @@ BOLD = (
 @given(worlds.tagged_worlds())
 def test_an_inventory_is_read_back_as_it_was(world):
     inventory = worlds.to_inventory(world)
-    found, now = read_inventory(json.dumps(inventory_document(inventory, worlds.NOW)))
-    assert now == worlds.NOW
+    snapshot = read_inventory(json.dumps(inventory_document(inventory, worlds.NOW, labels=True)))
+    found = snapshot.inventory
+    assert snapshot.at == worlds.NOW and snapshot.labels and snapshot.everything
     assert found.repositories == inventory.repositories
     assert (found.registry, found.complete, found.labels) == (inventory.registry, inventory.complete, inventory.labels)
 
@@ -137,6 +141,28 @@ def test_an_inventory_is_read_back_as_it_was(world):
 def test_a_file_that_is_no_inventory_is_an_error(text):
     with pytest.raises(NotAnInventory):
         read_inventory(text)
+
+
+LABELS = (
+    'version: 1\nrules:\n- {name: a, match: {tags: ["*"], labels: {stage: dev}}, when: {olderThan: 1d}, do: delete}\n'
+)
+
+
+@pytest.mark.parametrize(
+    'labels, more, policy, lacks',
+    [
+        (False, {}, LABELS, 'labels were not read'),
+        (True, {}, LABELS, None),
+        (False, {}, SPARING, None),
+        (True, {'late': frozenset({'team/late'})}, SPARING, 'not all repositories were read'),
+        (True, {'warnings': (Notice(CATALOG_FORBIDDEN, ''),)}, SPARING, 'not all repositories were read'),
+    ],
+)
+def test_an_inventory_that_lacks_what_a_policy_decides_by_is_refused(labels, more, policy, lacks):
+    inventory = replace(worlds.to_inventory([worlds.repository_of(worlds.image('v1', tags=['v1']))]), **more)
+    snapshot = read_inventory(json.dumps(inventory_document(inventory, worlds.NOW, labels)))
+    with pytest.raises(InventoryLacks, match=lacks) if lacks else nullcontext():
+        snapshot.refuse_what_it_lacks([parse_policy(SPARING), parse_policy(policy)])
 
 
 def test_what_a_new_policy_takes_otherwise_is_told_with_rules_and_bytes():
