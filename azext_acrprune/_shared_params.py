@@ -403,14 +403,15 @@ def _guards(context: AzArgumentContext) -> None:
         'max_deletions',
         type=int,
         validator=validate_limits,
-        help='Delete nothing at all when more manifests and tags than this would go.',
+        help='Delete nothing at all when more manifests and tags than this would go. A tag that goes with its manifest '
+        'is not counted.',
     )
     context.argument(
         'max_percent',
         type=float,
         validator=validate_limits,
         help='Delete nothing at all when more than this percentage of the tagged manifests of one repository would '
-        'go. The default is 50 in runs that ask no question (--yes).',
+        'go or lose their last tag. The default is 50 in runs that ask no question (--yes).',
     )
     context.argument(
         'policy_file',

@@ -17,6 +17,7 @@ from .questions import answer_to, ask
 if TYPE_CHECKING:
     from ..decide.decision import Decision
     from ..model import Document
+    from ..show.preview import Left
 
 logger = get_logger(__name__)
 
@@ -47,8 +48,8 @@ def is_confirmed(cmd: Command, yes: bool) -> bool:
     return yes or cmd.cli_ctx.config.getboolean('core', 'disable_confirm_prompt', fallback=False)
 
 
-def hold_consent(cmd: Command, document: Document, yes: bool, archived: bool = False) -> None:
-    """Show what would happen, and return when that was agreed to.
+def hold_consent(cmd: Command, document: Document, yes: bool, archived: bool = False, left: Left | None = None) -> None:
+    """Show what would happen, and return when that was agreed to; `left` is that of a plan that was made before.
 
     Raises CLIError where somebody declines, and ValidationError where locks were not confirmed.
     """
@@ -56,9 +57,9 @@ def hold_consent(cmd: Command, document: Document, yes: bool, archived: bool = F
     from ..show.preview import full_list, has_locked
 
     if is_confirmed(cmd, yes) or changes_nothing(document):
-        say_preview(document)
+        logger.warning(_preview(document, _LABEL_COLUMNS, left=left))
         return
-    print(_preview(document, lines_after=_QUESTION_LINES), file=sys.stderr)
+    print(_preview(document, lines_after=_QUESTION_LINES, left=left), file=sys.stderr)
     ask(_question(document, archived), full_list(document), 'deleted')
     if has_locked(document) and answer_to(f"Type '{_CONFIRMATION_WORD}' to take off the locks: ") != _CONFIRMATION_WORD:
         raise ValidationError(
@@ -67,22 +68,17 @@ def hold_consent(cmd: Command, document: Document, yes: bool, archived: bool = F
         )
 
 
-def say_preview(document: Document) -> None:
-    """Show what a plan does, on standard error."""
-    logger.warning(_preview(document, _LABEL_COLUMNS))
-
-
-def say_plan(cmd: Command, document: Document) -> None:
+def say_plan(cmd: Command, document: Document, left: Left | None = None) -> None:
     """The same below the answer of a command that only shows the plan, so that it stays on the screen."""
-    cmd.cli_ctx.output.say_below(_preview(document, _LABEL_COLUMNS))
+    cmd.cli_ctx.output.say_below(_preview(document, _LABEL_COLUMNS, left=left))
 
 
-def _preview(document: Document, columns_before: int = 0, lines_after: int = 0) -> str:
+def _preview(document: Document, columns_before: int = 0, lines_after: int = 0, left: Left | None = None) -> str:
     """The preview, so that it and so many lines after it fit the terminal; elsewhere lines are as long as they are."""
     from ..show.preview import Screen, preview_lines
 
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-    return '\n'.join(preview_lines(document, Screen(width, columns_before, lines_after)))
+    return '\n'.join(preview_lines(document, Screen(width, columns_before, lines_after), left))
 
 
 def _question(document: Document, archived: bool) -> str:

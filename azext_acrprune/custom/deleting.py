@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ..decide.named import ImageName
     from ..model import Document, Inventory, Outcome
     from ..registry.changes import Changes
+    from ..show.preview import Left
     from ..workers import Stops
 
 logger = get_logger(__name__)
@@ -211,10 +212,20 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
         record.result, record.archive = result, result['archive']
         if options.record.summary_file or options.record.report_tag:
             record.undo = undo_of_run(cmd, result, options.registry)
+        _say_what_is_left(agreed.document, result)
         broken = consent.validate and validate(session, agreed.decided, result)
     result['exitReason'] = _exit_reason(cmd, agreed, result, bool(broken), settled)
     record.exit_code = exit_by(cmd, result['exitReason'])
     return result
+
+
+def _say_what_is_left(plan: Document, result: Document) -> None:
+    """Say last, below the numbers of the preview, what became of them where it is less."""
+    from ..show.shortfall import shortfall
+
+    line = shortfall(plan, result)
+    if line:
+        logger.warning('%s', line)
 
 
 def _exit_reason(cmd: Command, agreed: _Agreed, result: Document, broken: bool, settled: bool) -> str:
@@ -259,13 +270,24 @@ def _ask(
     if archiving:
         archiving.announce(decided.decision)
     if consent.dry_run:
-        say_plan(cmd, document)
+        say_plan(cmd, document, _left_of(decided))
         record.exit_code = exit_by(cmd, document.get('exitReason') or reason_of_plan(document))
         return document
     hold_to_limits(decided.decision, options.limits, is_confirmed(cmd, consent.yes))
     with session.limit.standing_still():
-        hold_consent(cmd, document, consent.yes, archiving is not None)
+        hold_consent(cmd, document, consent.yes, archiving is not None, _left_of(decided))
     return _Agreed(decided, document, archiving, unread)
+
+
+def _left_of(decided: Decided) -> Left | None:
+    """What is left of the plan that is carried out; None where what is shown was decided just now."""
+    from ..show.preview import Left
+
+    if not decided.plan:
+        return None
+    decision = decided.decision
+    tags = sum(1 for repository in decision.inventory.repositories for _ in decision.untagged_in(repository))
+    return Left(len(decision.doomed), tags)
 
 
 def _soft_delete(session: Session) -> dict[str, int | None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._errors import typed_errors
 from ..model import TICKS_PER_SECOND
+from ..prune_error import Kind, PruneError
 from .command import Command
 from .deciding import with_memory
 from .failures import exit_by
@@ -139,6 +140,13 @@ def show_example(name: str, out: str | None = None) -> Document:
 
     if not out:
         return example(name)
+    if os.path.exists(out):
+        with typed_errors():
+            raise PruneError(
+                f"The file '{out}' is there already, and an example would take its place.",
+                'Give another name, or remove the file first.',
+                Kind.FILE,
+            )
     write_text(example_text(name), out)
     return {'name': name, 'file': out}
 
@@ -146,7 +154,6 @@ def show_example(name: str, out: str | None = None) -> Document:
 def _read_cases(path: str) -> Cases:
     from ..policy.cases import parse_cases
     from ..policy.parsing import PolicyError
-    from ..prune_error import PruneError
 
     with typed_errors():
         try:
@@ -163,7 +170,6 @@ def _policy_of(cases: Cases, tests_file: str, policy_file: str | None) -> Policy
     """The policy that is tested: the one of the option, or the one that the tests name."""
     from ..documents.policy_tests import NOW
     from ..policy.file import example_text, parse_policy
-    from ..prune_error import Kind, PruneError
 
     now = NOW / TICKS_PER_SECOND
     if policy_file:

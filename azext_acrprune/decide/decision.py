@@ -180,16 +180,31 @@ def _present(inventory: Inventory) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Excess:
-    """A limit that a decision breaks. `what` names the limit, `number` would go, and `limit` is allowed."""
+    """A limit that a decision breaks: `number` of `what` would go, and `limit` of them may."""
 
     what: str
     number: int
     limit: float
-    repository: str | None = None
 
     def __str__(self) -> str:
-        where = f"in the repository '{self.repository}' " if self.repository else ''
-        return f'{self.number:,} {self.what} would go {where}and {self.limit:g} are allowed'
+        return f'{self.number:,} {self.what} would go and {self.limit:,} are allowed'
+
+
+@dataclass(frozen=True)
+class ShareExcess(Excess):
+    """A limit in percent that a decision breaks in a repository; `untagged` of the `number` only lose their last tag."""
+
+    repository: str
+    total: int
+    untagged: int
+
+    def __str__(self) -> str:
+        fates = {'go': self.number - self.untagged, 'lose their last tag': self.untagged}
+        return (
+            f"{self.number:,} of {self.total:,} {self.what} in the repository '{self.repository}' "
+            f'({self.number * 100 / self.total:.4g} percent) would {" or ".join(filter(fates.get, fates))}, '
+            f'and no more than {self.limit:g} percent may'
+        )
 
 
 def first_excess(decision: Decision, limits: Limits) -> Excess | None:
@@ -213,13 +228,13 @@ def _excesses(decision: Decision, limits: Limits) -> Iterator[Excess]:
     if limits.manifests is not None and manifests > limits.manifests:
         yield Excess('manifests', manifests, limits.manifests)
     for repository in in_order(decision.inventory.repositories):
-        lost, total = _tagged(decision, repository)
+        lost, untagged, total = _tagged(decision, repository)
         if limits.percent is not None and lost * 100 > limits.percent * total:
-            yield Excess(f'of {total:,} tagged manifests', lost, limits.percent * total / 100, repository.name)
+            yield ShareExcess('tagged manifests', lost, limits.percent, repository.name, total, untagged)
 
 
-def _tagged(decision: Decision, repository: Repository) -> tuple:
-    """(manifests that lose their last user tag or go with it, all manifests with a user tag) of a repository."""
+def _tagged(decision: Decision, repository: Repository) -> tuple[int, int, int]:
+    """(manifests that lose their last user tag or go with it, those of them that stay, all with a user tag)."""
     tagged = {
         digest: set(user_tags(manifest)) for digest, manifest in repository.manifests.items() if user_tags(manifest)
     }
@@ -229,4 +244,4 @@ def _tagged(decision: Decision, repository: Repository) -> tuple:
         tagged[digest].discard(tag)
         if not tagged[digest]:
             lost.add(digest)
-    return len(lost), len(tagged)
+    return len(lost), len(lost - going), len(tagged)

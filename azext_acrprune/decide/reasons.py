@@ -44,7 +44,8 @@ class Told(NamedTuple):
 
     `sentence` is a part of a sentence about one manifest, with `{}` for what the verdict gives as the cause. `label` is
     a word or two for a report. `kept` tells about all manifests that stay for the reason, and `state` is the group of
-    reasons that a report shows them in. `goes` is the sentence for a manifest that goes, where that is another one.
+    reasons that a report shows them in. `goes` is the sentence for a manifest that goes, where that is another one, and
+    `gone` tells about all manifests that go for the reason, where the label does not.
     """
 
     sentence: str
@@ -52,6 +53,7 @@ class Told(NamedTuple):
     kept: str = ''
     state: str = ''
     goes: str = ''
+    gone: str = ''
 
 
 TOLD = {
@@ -96,6 +98,7 @@ TOLD = {
         'in an index that stays',
         'needed',
         'it is a part of the index {}, which goes, and nothing else needs it',
+        'in an index that goes',
     ),
     REFERRER_OF: Told(
         'it refers to {}, which stays',
@@ -103,6 +106,7 @@ TOLD = {
         'referring to a manifest that stays (signatures, SBOMs)',
         'needed',
         'it refers to {}, which goes',
+        'referring to a manifest that goes (signatures, SBOMs)',
     ),
     SUBJECT_OF: Told('{} refers to it and stays', 'subject of a referrer', 'with a referrer that stays', 'needed'),
     NOT_IN_PLAN: Told('the plan does not take it ({})', 'not in the plan', '', 'excluded'),

@@ -48,13 +48,31 @@ class Screen:
     lines_after: int = 0
 
 
-def preview_lines(plan: dict[str, Any], screen: Screen = Screen()) -> list[str]:
-    """The preview of a plan document, as lines of text that fit a screen. Images that the user named are listed."""
+@dataclass(frozen=True)
+class Left:
+    """What of a plan that was made before would go as the registry is now."""
+
+    manifests: int
+    tags: int
+
+
+def preview_lines(plan: dict[str, Any], screen: Screen = Screen(), left: Left | None = None) -> list[str]:
+    """The preview of a plan document, as lines of text that fit a screen. Images that the user named are listed.
+
+    Of a plan that was made before, they say so, and what is `left` of it.
+    """
     named = 'images' in plan['policy'] or 'untag' in plan['policy']
     going = full_list(plan) if named else ''
     rows = (going if screen.width is None else short_digest(going)).split('\n') if going else ()
     of_named = _Part(rows, 'And {} more of them: see the document.')
-    parts = [*_going(plan), of_named, _locked(plan), _stays_with(plan), *(() if named else _staying(plan))]
+    parts = [
+        *_as_made(plan, left),
+        *_going(plan),
+        of_named,
+        _locked(plan),
+        _stays_with(plan),
+        *(() if named else _staying(plan)),
+    ]
     return _fitted([*parts, _notes(plan)], screen)
 
 
@@ -127,6 +145,21 @@ def _its_locks(entry: dict[str, Any]) -> str:
 def has_locked(plan: dict[str, Any]) -> bool:
     """Whether something locked goes."""
     return any('locks' in entry for entry in (*plan['delete'], *plan['untag']))
+
+
+def _as_made(plan: dict[str, Any], left: Left | None) -> Iterator[_Part]:
+    if not left:
+        return
+    made = f'{datetime.fromisoformat(plan["createdAt"].rstrip("Z")):%Y-%m-%d %H:%M} UTC'
+    manifests, tags = plan['summary']['manifestsToDelete'], len(plan['untag'])
+    yield _Part([f'The plan of {made} says:'])
+    if left != Left(manifests, tags):
+        parts = [
+            f'{there:,} of its {count(planned, noun)}'
+            for noun, there, planned in (('manifest', left.manifests, manifests), ('tag', left.tags, tags))
+            if planned
+        ]
+        yield _Part([f'(As the registry is now, {" and ".join(parts)} would go: the rest changed since, or is gone.)'])
 
 
 def _going(plan: dict[str, Any]) -> Iterator[_Part]:
@@ -232,7 +265,8 @@ def _deleting(plan: dict[str, Any]) -> Iterator[_Part]:
         '  and {} more repositories',
     )
     tags = sum(len(entry['tags']) for entry in plan['delete'])
-    yield _Part([f'{count(tags, "tag")} will go with them.'] if tags else ())
+    them = 'it' if summary['manifestsToDelete'] == 1 else 'them'
+    yield _Part([f'{count(tags, "tag")} will go with {them}.'] if tags else ())
     copies = sum(1 for entry in plan['delete'] if entry.get('streamingCopy'))
     among = f'Among them {"is" if copies == 1 else "are"} {count(copies, "streaming copy")} of images that go.'
     yield _Part([among] if copies else (), spare=True)
@@ -253,16 +287,17 @@ def _stays_with(plan: dict[str, Any]) -> _Part:
 
 
 def _tags(entry: dict[str, Any]) -> str:
-    return f' with its tags {", ".join(entry["tags"])}' if entry['tags'] else ''
+    plural = 's' if len(entry['tags']) > 1 else ''
+    return f' with its tag{plural} {", ".join(entry["tags"])}' if entry['tags'] else ''
 
 
 def _bytes_line(plan: dict[str, Any]) -> str:
     summary = plan['summary']
-    line = (
-        f'This frees {freed_size(summary["freedBytes"], plan["impact"])} ({summary["freedBytes"]:,} bytes); '
-        f'{freed_size(summary["sharedBytes"], summary["heldImpact"])} of their layers stay, '
-        'because other images use them.'
-    )
+    line = f'This frees {freed_size(summary["freedBytes"], plan["impact"])} ({summary["freedBytes"]:,} bytes)'
+    if summary['sharedBytes']:
+        shared = freed_size(summary['sharedBytes'], summary['heldImpact'])
+        line += f'; {shared} of their layers stay, because other images use them'
+    line += '.'
     days = summary['softDeleteRetentionDays']
     if days:
         line += f' Soft delete is on: nothing is freed before {_day_after(plan, days)}.'

@@ -25,6 +25,7 @@ _BESIDES = {
     'unlock': 'to be unlocked',
 }
 """What a plan does beside deleting, by its key in the document."""
+_NOT_DONE = {'goneBefore': 'gone before', 'skipped': 'skipped', 'failed': 'failed'}
 _TAG = re.compile(r'\w[\w.-]{0,127}', re.A)
 
 
@@ -71,7 +72,7 @@ def _numbers(run: EndedRun) -> Iterator[str]:
         done = run.result['summary']
         freed = f'{freed_size(done["freedBytes"], done["impact"])} ({done["freedBytes"]} bytes)'
         rows += [('deleted', count(done['manifestsDeleted'], 'manifest')), ('freed', freed)]
-        rows += [(name, done[name]) for name in ('skipped', 'failed')]
+        rows += [(told, done[name]) for name, told in _NOT_DONE.items()]
     rows.append(('calls to the registry', f'{run.calls}, {run.refused} of them refused (429)'))
     rows.append(('time', f'{run.seconds:.0f} s'))
     yield from table(('what', 'how much'), rows)
@@ -81,14 +82,19 @@ def _reasons(plan: dict[str, Any]) -> Iterator[str]:
     """Why what goes does, and why all else stays: the reasons that most manifests have first."""
     going = Counter(entry['reason'] for entry in (*plan['delete'], *plan['untag']))
     kept = Counter(plan['summary']['keptByReason'])
-    for title, found in (('Why it goes', going), ('Why the rest stays', kept)):
+    for title, found, told in (('Why it goes', going, _why_gone), ('Why the rest stays', kept, _why_kept)):
         if found:
             yield from (f'### {title}', '')
             ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-            yield from table(('reason', 'number', 'that is'), [(name, number, _told(name)) for name, number in ranked])
+            yield from table(('reason', 'number', 'that is'), [(name, number, told(name)) for name, number in ranked])
 
 
-def _told(reason: str) -> str:
+def _why_gone(reason: str) -> str:
+    told = TOLD.get(reason)
+    return (told.gone or told.label) if told else ''
+
+
+def _why_kept(reason: str) -> str:
     told = TOLD.get(reason)
     return (told.kept or told.label) if told else ''
 

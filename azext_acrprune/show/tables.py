@@ -80,6 +80,14 @@ def _group_row(title: str, name: str, row: dict[str, Any], alone: int, share: in
     )
 
 
+_GONE = {
+    'before': 'it was not there any more',
+    'unanswered': 'no answer came, and it is gone',
+    'withSubject': 'the registry deletes it with its subject',
+}
+"""How what is gone without a deletion of ours is told, by its reason."""
+
+
 def result_rows(result: dict[str, Any]) -> Table:
     """A row for each manifest that was deleted, skipped or failed, and the total. A dry run has the rows of a plan."""
     if 'delete' in result or 'registries' in result or 'summary' not in result:
@@ -89,7 +97,7 @@ def result_rows(result: dict[str, Any]) -> Table:
     rows += [_result_row('later', entry, entry['reason'], entry['because']) for entry in result.get('deletedLater', ())]
     for kind in ('retired', 'unretired'):
         rows += [_result_row(kind, entry, entry['reason'], entry['because']) for entry in result.get(kind, ())]
-    rows += [_result_row('gone before', entry, entry['reason'], '') for entry in result['goneBefore']]
+    rows += [_result_row('gone before', entry, _GONE[entry['reason']], '') for entry in result['goneBefore']]
     rows += [_result_row('skipped', entry, entry['reason'], entry['because']) for entry in result['skipped']]
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
     broken, sums = _validation_rows(result['validation']) if result.get('validation') else ([], [])
@@ -297,7 +305,7 @@ def _result_row(result: str, entry: dict[str, Any], reason: str, because: str) -
         RESULT=result,
         REPOSITORY=entry['repository'],
         DIGEST=short_digest(entry['digest']),
-        TAG=entry.get('tag', ''),
+        TAG=short_digest(entry.get('tag') or ', '.join(entry.get('tags', ()))),
         REASON=reason,
         BECAUSE=short_digest(because),
     )

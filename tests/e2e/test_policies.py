@@ -101,6 +101,14 @@ def test_a_policy_is_told_in_sentences(az, folder):
     ]
 
 
+def test_an_example_does_not_take_the_place_of_a_file(az, tmp_path):
+    path = tmp_path / 'policy.yaml'
+    path.write_text(POLICY)
+    run = az(*PRUNE, 'policy', 'show-example', '-n', 'ci', '--out', str(path))
+    assert run.code == 1 and 'is there already' in run.err and run.out == ''
+    assert path.read_text() == POLICY
+
+
 @pytest.mark.parametrize('encoding', ['utf-16', 'utf-16-le', 'utf-8-sig'])
 def test_an_example_is_copied_with_its_comments_and_read_as_powershell_writes_it(az, tmp_path, encoding):
     path = tmp_path / 'mine.yaml'

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from azext_acrprune.decide.decision import decide, first_excess
+from azext_acrprune.decide.decision import ShareExcess, decide, first_excess
 from azext_acrprune.decide.named import (
     Fallout,
     Locked,
@@ -364,8 +364,17 @@ def test_a_manifest_that_loses_all_its_tags_counts_among_the_tagged_ones_that_go
     lost = image('lost', tags=['pr-2', 'pr-3'])
     found = excess(all_of_one, Limits(percent=10), kept, lost)
     assert (found.number, found.repository) == (1, NAME)
-    assert str(found) == f"1 of 2 tagged manifests would go in the repository '{NAME}' and 0.2 are allowed"
+    assert str(found) == (
+        f"1 of 2 tagged manifests in the repository '{NAME}' (50 percent) would lose their last tag, "
+        'and no more than 10 percent may'
+    )
     assert excess(all_of_one, Limits(percent=50), kept, lost) is None
+
+
+def test_a_share_that_is_too_large_is_told_in_percent_and_says_what_only_loses_its_tags():
+    going = ShareExcess('tagged manifests', 5, 50, 'app', 7, untagged=0)
+    assert '5 of 7' in str(going) and '(71.43 percent) would go, and no more than 50 percent may' in str(going)
+    assert '(71.43 percent) would go or lose their last tag, and' in str(replace(going, untagged=2))
 
 
 def test_every_reason_has_a_sentence_with_its_cause():

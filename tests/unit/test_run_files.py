@@ -31,6 +31,7 @@ RESULT = {
         'freedBytes': 2048,
         'impact': 'upperBound',
         'softDeleteRetentionDays': None,
+        'goneBefore': 4,
         'skipped': 0,
         'failed': 1,
         'interrupted': False,
@@ -110,6 +111,20 @@ def test_a_plan_says_what_how_much_why_where_and_the_command_that_carries_it_out
     assert '| untagged | 1 |' in page and '| young | 1 | younger than the age asked for |' in page
     assert '| team/app | 1 | 2 | 0 | 2.0 KiB |' in page
     assert "```sh\naz acr prune apply -r my --plan 'my plan.json'\n```" in page
+
+
+def test_what_goes_is_given_the_reasons_of_what_goes():
+    entry = a_plan()['delete'][0]
+    parts = [{**entry, 'reason': reason} for reason in ('childOf', 'referrerOf')]
+    summary = {**PLAN['summary'], 'keptByReason': {'childOf': 3}}
+    going, staying = summary_markdown(replace(RUN, plan=a_plan(delete=parts, summary=summary))).split('Why the rest')
+    assert '| childOf | 1 | in an index that goes |' in going and 'that stays' not in going.split('Why it goes')[1]
+    assert '| referrerOf | 1 | referring to a manifest that goes' in going
+    assert '| childOf | 3 | in an index that stays |' in staying
+
+
+def test_what_was_gone_before_has_a_row():
+    assert '| gone before | 4 |' in summary_markdown(DELETED)
 
 
 def test_a_dry_run_and_an_empty_plan_name_what_comes_next():

@@ -12,8 +12,9 @@ import pytest
 from azext_acrprune.documents.cost import GIB, Price, cost_fields
 from azext_acrprune.model import TICKS_PER_SECOND, Account
 from azext_acrprune.show.policy_tables import policy_test_rows
-from azext_acrprune.show.preview import Screen, full_list, preview_lines
+from azext_acrprune.show.preview import Left, Screen, full_list, preview_lines
 from azext_acrprune.show.progress import ProgressReporter, progress
+from azext_acrprune.show.shortfall import shortfall
 from azext_acrprune.show.sizes import count, human_age, human_size, short_digest
 from azext_acrprune.show.table import Table, laid_out
 from azext_acrprune.show.tables import explain_rows, plan_rows, result_rows
@@ -124,7 +125,7 @@ def test_a_result_is_a_row_a_manifest_and_a_total():
                 'impact': 'exact',
                 'softDeleteRetentionDays': None,
             },
-            'deleted': [{**entry, 'tags': [], 'reason': 'untagged', 'because': 'x'}],
+            'deleted': [{**entry, 'tags': ['v2', 'latest'], 'reason': 'untagged', 'because': 'x'}],
             'untagged': [{**entry, 'tag': 'v1', 'reason': 'matched', 'because': 'z'}],
             'goneBefore': [{**entry, 'reason': 'before'}],
             'skipped': [{**entry, 'reason': 'locked', 'because': 'y'}],
@@ -132,6 +133,7 @@ def test_a_result_is_a_row_a_manifest_and_a_total():
         }
     )
     assert [row['RESULT'] for row in rows] == ['deleted', 'untagged', 'gone before', 'skipped', 'failed', 'total']
+    assert rows[0]['TAG'] == 'v2, latest' and rows[2]['REASON'] == 'it was not there any more'
     assert rows[1]['TAG'] == 'v1' and rows[4]['REASON'] == 'server error' and rows[5]['REASON'] == '2.0 KiB freed'
     assert '1 gone before' in rows[5]['REPOSITORY']
 
@@ -146,6 +148,29 @@ def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():
         '  1 with a tag (tagged)',
         '  1 younger than the age asked for (young)',
     ]
+
+
+def test_the_preview_says_nothing_of_layers_that_stay_where_there_are_none():
+    plan = a_plan()
+    plan['summary']['sharedBytes'] = 0
+    assert 'This frees 2.0 KiB (2,048 bytes).' in preview_lines(plan)
+
+
+def test_a_plan_that_was_made_before_is_told_as_such_with_what_is_left_of_it():
+    first, second, *_ = preview_lines(a_plan(), left=Left(0, 0))
+    assert first == 'The plan of 2001-09-09 01:46 UTC says:'
+    assert second == '(As the registry is now, 0 of its 1 manifest would go: the rest changed since, or is gone.)'
+    first, second, *_ = preview_lines(a_plan(), left=Left(1, 0))
+    assert first.startswith('The plan of') and second.startswith('1 manifest of 3 will be deleted')
+
+
+def test_what_was_not_done_of_a_plan_is_told_in_one_line_and_nothing_where_all_was():
+    plan = a_plan(delete=[{}] * 6, untag=[{}])
+    summary = {'freedBytes': 1024, 'impact': 'exact'}
+    result = {'summary': summary, 'deleted': [{}] * 2, 'untagged': [{}], 'goneBefore': [{}], 'skipped': [{}] * 3}
+    line = '2 of 6 manifests deleted, 1 of 1 tag removed, 1 gone before, 3 skipped; 1.0 KiB freed of 2.0 KiB.'
+    assert shortfall(plan, {**result, 'failed': []}) == line
+    assert shortfall(plan, {**result, 'goneBefore': [], 'skipped': [], 'failed': []}) is None
 
 
 def test_the_preview_says_who_keeps_the_largest_layers_that_stay():
@@ -240,7 +265,9 @@ def test_the_full_list_has_the_largest_first_with_locks():
     small = a_plan()['delete'][0]
     large = {**small, 'uniqueBytes': 1024**3, 'tags': ['v1'], 'locks': ['manifest deleteEnabled=false']}
     first, second = full_list(a_plan(delete=[small, large])).split('\n')
-    assert '1.0 GiB' in first and 'tags v1, locked: manifest deleteEnabled=false' in first and '2.0 KiB' in second
+    assert (
+        '1.0 GiB' in first and 'with its tag v1, locked: manifest deleteEnabled=false' in first and '2.0 KiB' in second
+    )
 
 
 @pytest.mark.parametrize('width', [None, 40, 60, 80, 200])
@@ -292,7 +319,7 @@ def test_tags_that_go_alone_are_counted_and_said_to_free_nothing():
 def test_what_was_named_is_listed_with_every_tag_that_goes():
     entry = {**a_plan()['delete'][0], 'tags': ['v1', 'latest'], 'reason': 'named', 'because': DIGEST}
     lines = preview_lines(a_plan(delete=[entry], policy={'images': ['team/app:v1']}))
-    assert '2 tags will go with them.' in lines
+    assert '2 tags will go with it.' in lines
     assert f'   2.0 KiB    8d  team/app@{DIGEST} with its tags v1, latest (named: {DIGEST})' in lines
 
 
