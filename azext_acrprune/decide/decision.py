@@ -192,7 +192,7 @@ class Excess:
 
 @dataclass(frozen=True)
 class ShareExcess(Excess):
-    """A limit in percent that a decision breaks in a repository; `untagged` of the `number` only lose their last tag."""
+    """A limit in percent that a decision breaks in a repository; `untagged` of them only lose their last tag."""
 
     repository: str
     total: int

@@ -44,15 +44,21 @@ IsOurs = Callable[[str, str], bool]
 
 @dataclass(frozen=True)
 class Everywhere:
-    """All repositories that were read. With `whole`, there are no others, and nothing in them is hidden."""
+    """All repositories that were read. With `whole`, there are no others, and nothing in them is hidden.
+
+    With `chosen`, the others are those that nobody asked for.
+    """
 
     repositories: Sequence[Repository]
     whole: bool
+    chosen: bool = False
 
     @classmethod
     def of(cls, inventory: Inventory) -> Everywhere:
         read = inventory.repositories
-        return cls(read, inventory.whole and not any(repository.unseen for repository in read))
+        hidden = any(repository.unseen for repository in read)
+        chosen = not (inventory.whole or hidden or inventory.warnings)
+        return cls(read, inventory.whole and not hidden, chosen)
 
     def has_any(self, digests: Sequence[str]) -> bool:
         """Whether any of these digests is in any repository. Cosign can keep signatures in another repository."""

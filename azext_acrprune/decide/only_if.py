@@ -65,7 +65,11 @@ def why_not(
     if condition == IF_GHOST:
         return None if isinstance(manifest.content, Ghost) else 'is no ghost'
     if condition == IF_PARTIAL:
-        return None if _is_without_all_children(repository, manifest) else 'is no index that lacks all its manifests'
+        return (
+            None
+            if _is_without_all_children(repository, manifest)
+            else 'is not an index whose manifests are all missing'
+        )
     subjects = [subject_of_tag(manifest, tag)] if tag else _subjects(manifest)
     named = [subject for subject in subjects if subject]
     if not named:

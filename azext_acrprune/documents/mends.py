@@ -97,7 +97,7 @@ class Mends:
         command = None if obstacle or finding.code in _BY_HAND else self._command(repository, finding)
         return {
             'command': shlex.join(['az', 'acr', *command]) if command else None,
-            'advice': f'{_ADVICE[finding.code]} {obstacle}'.rstrip() if obstacle else _ADVICE[finding.code],
+            'advice': f'{_ADVICE[finding.code]} No command, because {obstacle}.' if obstacle else _ADVICE[finding.code],
         }
 
     def _command(self, repository: Repository, finding: Finding) -> list[str]:
@@ -114,13 +114,13 @@ class Mends:
         return ['prune', 'image', '--registry', *self._target, '--image', name, *untag, '--only-if', condition]
 
     def _obstacle(self, repository: Repository, finding: Finding) -> str | None:
-        """Why no command is sure to mend it, as a sentence."""
-        if finding.code == LEFT_UNLOCKED:
+        """Why no command is sure to mend it, as the end of a sentence. What locks is sure whatever else there is."""
+        if finding.code in (LEFT_UNLOCKED, *LOCK_CODES):
             return None
+        if self._everywhere.chosen:
+            return 'only some repositories were looked at: check the whole registry for one'
         if not self._everywhere.whole:
-            return 'Not all repositories could be read: check the whole registry for a command.'
-        if finding.code in LOCK_CODES:
-            return None
+            return 'not all repositories could be read'
         manifest = repository.manifests[finding.digest]
         lock = (
             lock_on_tag(repository, manifest, finding.tag)
@@ -128,7 +128,7 @@ class Mends:
             else lock_on(repository, manifest)
         )
         if lock:
-            return f'It is locked ({lock}).'
+            return f'it is locked ({lock})'
         return self._too_good(repository, finding) or self._kept(repository, finding)
 
     def _too_good(self, repository: Repository, finding: Finding) -> str | None:
@@ -138,21 +138,21 @@ class Mends:
         why = why_careful(repository, graph, finding.digest, self._now or 0, untag)
         if condition:
             why = why_not(repository, finding.digest, condition, self._everywhere, finding.tag) or why
-        return f'It {why}.' if why else None
+        return f'it {why}' if why else None
 
     def _kept(self, repository: Repository, finding: Finding) -> str | None:
         """Why a deletion by name would leave it."""
         if finding.code == ORPHAN_TAG:
             return None
         if not is_digest(finding.digest):
-            return 'What it is listed under is no digest, by which it could be named.'
+            return 'it is listed under what is no digest, by which it could be named'
         holder = _holder(repository, self._graph_of(repository), finding.digest)
         if holder:
-            return f'It stays for as long as {holder} is there.'
+            return f'it stays for as long as {holder} is there'
         if repository.name not in self._unread:
             self._unread[repository.name] = opaque(self._certain(repository))
         unread = self._unread[repository.name]
-        return f'{unread} cannot be read and may need it.' if unread else None
+        return f'{unread} cannot be read and may need it' if unread else None
 
     def _certain(self, repository: Repository) -> Repository:
         """The repository as a deletion sees it: what answers 404 and is young is no ghost."""

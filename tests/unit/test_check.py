@@ -50,9 +50,9 @@ def _bare(manifest):
     return manifest.having(content._replace(annotations=())) if isinstance(content, Content) else manifest
 
 
-def checked(*manifests, more=(), target=('myregistry',), whole=True, **options):
+def checked(*manifests, more=(), target=('myregistry',), whole=True, warnings=(), **options):
     inventory = bare(to_inventory([repository_of(*manifests, **options), *more]))
-    return check_document(replace(inventory, whole=whole), WHEN, target)
+    return check_document(replace(inventory, whole=whole, warnings=warnings), WHEN, target)
 
 
 def found(*manifests, **options):
@@ -164,7 +164,7 @@ def test_an_untagged_index_is_deleted_by_a_mend_when_nothing_of_it_is_left():
     assert mend(CHILD, index('partial', [CHILD['digest'], GONE])) == (
         None,
         'Push the image again with all its platforms. If nobody needs the others, delete it. '
-        'It is no index that lacks all its manifests.',
+        'No command, because it is not an index whose manifests are all missing.',
     )
     empty = index('partial', [GONE])
     assert command(empty) == deletes(empty, 'partial')
@@ -293,7 +293,7 @@ def test_where_no_size_is_the_usual_one_all_are_suspected():
 )
 def test_what_is_locked_is_not_deleted_by_a_mend(options):
     (entry,) = checked(image('signature', tags=[attachment_tag(GONE)]), **options)['findings']
-    assert entry['mend']['command'] is None and 'It is locked' in entry['mend']['advice']
+    assert entry['mend']['command'] is None and 'No command, because it is locked' in entry['mend']['advice']
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_a_tag_for_an_image_that_is_gone_is_not_taken_off_by_a_mend_where_someth
     both = image('image', tags=[attachment_tag(GONE), 'v1'])
     (free,), (entry,) = checked(both)['findings'], checked(both, **options)['findings']
     assert '--untag' in free['mend']['command']
-    assert entry['mend']['command'] is None and 'It is locked' in entry['mend']['advice']
+    assert entry['mend']['command'] is None and 'No command, because it is locked' in entry['mend']['advice']
 
 
 def test_what_something_that_is_there_needs_is_not_deleted_by_a_mend():
@@ -322,7 +322,7 @@ def test_an_orphan_with_a_signature_has_no_command_that_would_take_both():
     orphan = image('sbom', tags=[attachment_tag(GONE, '.sbom')])
     signature = image('signature', tags=[attachment_tag(orphan['digest'])])
     text, advice = mend(orphan, signature)
-    assert text is None and advice.endswith(f'It would take {signature["digest"]} along.')
+    assert text is None and advice.endswith(f'No command, because it would take {signature["digest"]} along.')
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,11 @@ def test_where_not_the_whole_registry_was_read_nothing_is_called_gone_and_there_
     (entry,) = checked(*manifests)['findings']
     assert entry['mend']['command']
     (entry,) = checked(*manifests, whole=False)['findings']
-    assert entry['mend']['command'] is None and 'Not all repositories could be read' in entry['mend']['advice']
+    is_lock = entry['code'] == 'manifestLockedAlone'
+    assert bool(entry['mend']['command']) is is_lock
+    assert is_lock or 'No command, because only some repositories were looked at' in entry['mend']['advice']
+    (entry,) = checked(*manifests, whole=False, warnings=(Notice('x', 'It could not be read.'),))['findings']
+    assert is_lock or 'No command, because not all repositories could be read.' in entry['mend']['advice']
     assert 'does not exist' not in entry['message']
 
 
@@ -476,8 +480,8 @@ def test_a_condition_holds_for_a_tag_that_is_removed():
         ),
         ([image('plain')], 'orphan', 'attached to nothing'),
         ([ghost(image('gone'))], 'orphan', 'attached to nothing'),
-        ([index('partial', [CHILD['digest'], GONE]), CHILD], 'partial', 'lacks all its manifests'),
-        ([worlds.cache('cache', [0], [GONE])], 'partial', 'lacks all its manifests'),
+        ([index('partial', [CHILD['digest'], GONE]), CHILD], 'partial', 'manifests are all missing'),
+        ([worlds.cache('cache', [0], [GONE])], 'partial', 'manifests are all missing'),
         ([ghost(image('gone')), image('sbom', subject=GONE)], 'ghost', 'along'),
         ([index('partial', [GONE]), ghost(image('gone'))], 'partial', 'along'),
         ([index('partial', [GONE]), image('sbom', subject=index('partial', [GONE])['digest'])], 'partial', 'along'),
