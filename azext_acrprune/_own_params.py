@@ -31,6 +31,7 @@ from ._validators import (
     validate_tag_selection,
     validate_taken_images,
     validate_top,
+    validate_whole_repository,
 )
 
 if TYPE_CHECKING:
@@ -388,7 +389,13 @@ def _for_image(context: AzArgumentContext) -> None:
 
 
 def _for_repository(context: AzArgumentContext) -> None:
-    context.argument('name', options_list=['--repository'], nargs=None, help='The repository to delete.')
+    context.argument(
+        'name',
+        options_list=['--repository'],
+        nargs=None,
+        validator=validate_whole_repository,
+        help='The repository to delete.',
+    )
 
 
 def _for_apply(context: AzArgumentContext) -> None:

@@ -129,20 +129,29 @@ def validate_ran_within(namespace: Namespace) -> None:
 
 
 def validate_repository(namespace: Namespace) -> None:
+    from .policy.patterns import refuse_host
+
+    _all('--repository', namespace.repository, refuse_host, 'Give the repository alone.')
     for text in namespace.repository or ():
         name = re.split('[@:]', text)[0]
         if name != text:
             raise InvalidArgumentValueError(
                 f"--repository: '{text}' names an image, and this takes whole repositories.",
-                recommendation=f"Give '{name}'. Tags are for --match images for --image, where a command has them.",
+                recommendation=f"Give '{name}'. Tags are for --match, and images for --image, where a command has them.",
             )
 
 
+def validate_whole_repository(namespace: Namespace) -> None:
+    """The one repository that a command deletes; its option has the name of a list in other commands."""
+    validate_repository(Namespace(repository=[namespace.name]))
+
+
 def validate_keep(namespace: Namespace) -> None:
-    if any((getattr(namespace, name, None) or 0) < 0 for name in ('keep', 'keep_semver', 'keep_untagged')):
-        raise InvalidArgumentValueError(
-            '--keep: a number of images cannot be negative.', recommendation='Give 0 or more.'
-        )
+    for name in ('keep', 'keep_semver', 'keep_untagged'):
+        if (getattr(namespace, name, None) or 0) < 0:
+            raise InvalidArgumentValueError(
+                f'--{name.replace("_", "-")}: a number of images cannot be negative.', recommendation='Give 0 or more.'
+            )
 
 
 def validate_limits(namespace: Namespace) -> None:

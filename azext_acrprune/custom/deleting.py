@@ -72,6 +72,7 @@ def image(
     """Delete images by name, with their platform images and attachments; or remove tags alone."""
     from ..decide.named import decide_images, decide_untag
     from ..decide.only_if import IF_ORPHAN, decide_only_if
+    from ..decide.reasons import LOCKED
     from ..decide.retention import refused_if_needed, with_retention
     from ..documents.staying import named_that_stay
 
@@ -98,7 +99,13 @@ def image(
             decision = refused_if_needed(with_retention(decision, retention_of(session)))
         return Decided(decision, inventory, held=() if untag else named_that_stay(decision))
 
-    return delete(cmd, options, decide)
+    def decide_and_say(session: Session) -> Decided:
+        decided = decide(session)
+        if not include_locked and any(each.reason == LOCKED for each in decided.held):
+            logger.warning('Something named is locked: --include-locked unlocks it, and deletes it.')
+        return decided
+
+    return delete(cmd, options, decide_and_say)
 
 
 def _with_doubts(session: Session, inventory: Inventory, images: list[ImageName]) -> Inventory:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..model import TICKS_PER_SECOND, parse_ticks
 from ..policy.ages import parse_age
-from ..policy.patterns import Pattern, glob
+from ..policy.patterns import Pattern, glob, refuse_host
 from ..prune_error import Kind, PruneError
 from .named import parse_image
 
@@ -96,6 +96,7 @@ class Asked:
 
 def parse_asked_image(text: str) -> AskedImage:
     """`repository:tag` or `repository@digest`, as a name or as a glob. Raises ValueError."""
+    refuse_host(text)
     if '@' in text or not _IS_GLOB.search(text):
         name = parse_image(text)
         return AskedImage(text, glob(name.repository), glob(name.tag) if name.tag else None, name.digest)

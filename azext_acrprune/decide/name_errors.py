@@ -7,15 +7,22 @@ from shlex import join, quote
 
 from ..prune_error import Kind, PruneError
 
+_SHOWN = 3
+
 
 class NotAnImage(PruneError):
-    """A name that stands for no manifest of the registry. The text says what it stands for, if that is known."""
+    """A name that stands for no manifest of the registry. The text says what it stands for, if that is known.
+
+    `repository` is where it was looked for; None where there is no such one.
+    """
 
     kind = Kind.NOT_FOUND
+    advice = "List the repositories with 'az acr repository list --name {target}'."
 
-    def __init__(self, message: str, repository: str) -> None:
-        listing = f"'az acr manifest list-metadata --registry {{target}} --name {quote(repository)}'"
-        super().__init__(message, f'List the manifests of the repository with {listing}.')
+    def __init__(self, message: str, repository: str | None) -> None:
+        listing = f"'az acr manifest list-metadata --registry {{target}} --name {repository}'"
+        is_name = repository is not None and quote(repository) == repository
+        super().__init__(message, f'List the manifests of the repository with {listing}.' if is_name else None)
 
 
 class Locked(PruneError):
@@ -24,10 +31,13 @@ class Locked(PruneError):
     sentence = 'Nothing was deleted, because this is locked: {message}.'
 
     def __init__(self, *found: tuple[str, Sequence[str]]) -> None:
-        unlock = f"'az acr repository update --name {{target}} {join(found[0][1])}"
+        update = "'az acr repository update --name {{target}} {} --delete-enabled true --write-enabled true'"
+        unlock = [update.format(join(words)) for _, words in found]
+        more = f' and {len(unlock) - _SHOWN:,} more such commands' if len(unlock) > _SHOWN else ''
+        them = 'it' if len(found) == 1 else 'them'
         super().__init__(
             ', '.join(text for text, _ in found),
-            f"Unlock it with {unlock} --delete-enabled true --write-enabled true', or leave it.",
+            f'Unlock {them} with {" and ".join(unlock[:_SHOWN])}{more}, or leave {them}.',
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..model import Content, Inventory, Manifest, Repository, Tag, in_order
 from ..pins.pinned import Pins
+from ..policy.patterns import refuse_host
 from .bonds import falling, kept_by, opaque
 from .decision import Decision
 from .graph import Graph, build_graph, user_tags, walk
@@ -50,6 +51,7 @@ def parse_image(text: str) -> ImageName:
 
     A digest may be cut, as tables show them: `app@sha256:012c17e4ec1b`, `app@012c17e4ec1b`.
     """
+    refuse_host(text)
     repository, at, digest = text.partition('@')
     if at:
         short = _SHORT_DIGEST.match(digest)
@@ -378,4 +380,4 @@ def _repository(inventory: Inventory, name: str) -> Repository:
     for repository in inventory.repositories:
         if repository.name == name:
             return repository
-    raise NotAnImage(f"The repository '{name}' is not there, or could not be read.", name)
+    raise NotAnImage(f"The repository '{name}' is not there, or could not be read.", None)

@@ -17,6 +17,7 @@ SECONDS_PER_EVALUATION = 5
 _GLOB_PARTS = re.compile(r'(\*\*/|\*\*|\*|\?)')
 _GLOB_MEANING = {'**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]'}
 _HOST = re.compile(r'[a-z0-9-]+(\.[a-z0-9-]+)*\.azurecr\.(io|cn|us)/', re.ASCII)
+_PORT = re.compile(r'[A-Za-z0-9.-]+:[0-9]{1,5}/', re.ASCII)
 _GLOB_LIKE = re.compile(r'(?=.*[*?])(?:[A-Za-z0-9_/-]|[*?]|\.(?![*?+]))+\Z')
 _ALTERNATIVES = re.compile(r'(?<![\\pP])\{[^{}]*[^{}0-9,][^{}]*\}')
 _ANY_HOST = re.compile(r'\\?\.azurecr\\?\.(io|cn|us)\b')
@@ -91,9 +92,14 @@ def repository_glob(text: str) -> Pattern:
     without_digest(text)
     if not can_be_repository(text):
         raise BadPattern(f"no repository can have a name like '{text}': {_cure_of_repository(text)}")
-    if _HOST.match(text):
-        raise BadPattern(f"'{text}' begins with the name of a registry; leave out '{text.partition('/')[0]}/'")
+    refuse_host(text)
     return glob(text)
+
+
+def refuse_host(text: str) -> None:
+    """Raise BadPattern for a repository, or an image, with its registry before it, as it is pulled."""
+    if _HOST.match(text) or _PORT.match(text):
+        raise BadPattern(f"'{text}' begins with the name of a registry; leave out '{text.partition('/')[0]}/'")
 
 
 def tag_glob(text: str) -> Pattern:

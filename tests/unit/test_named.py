@@ -71,7 +71,8 @@ def reasons(decision):
 def test_an_image_is_named_by_tag_or_by_digest():
     assert parse_image('a/b:c').tag == 'c'
     assert parse_image(f'a/b@{NOWHERE}').digest == NOWHERE
-    assert parse_image('localhost:5000/b:c').repository == 'localhost:5000/b'
+    with pytest.raises(ValueError, match="leave out 'localhost:5000/'"):
+        parse_image('localhost:5000/b:c')
 
 
 def test_a_digest_alone_is_told_that_it_needs_its_repository():

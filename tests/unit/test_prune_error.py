@@ -11,7 +11,7 @@ from azure.cli.core.azclierror import AzureResponseError, FileOperationError, Ma
 import azext_acrprune
 from azext_acrprune._errors import TYPES, as_azure_error, typed_errors
 from azext_acrprune.archive.pure.choose import NotInArchive
-from azext_acrprune.decide.name_errors import Locked
+from azext_acrprune.decide.name_errors import Locked, NotAnImage
 from azext_acrprune.inventory.scan import UnknownRepository
 from azext_acrprune.pins.pinned import Incomplete, Problem
 from azext_acrprune.pins.pulls import LogTooShort
@@ -48,8 +48,24 @@ SAID = [
     (
         Locked(('a:1 (writeEnabled=false)', ('--image', 'a:1')), ('a:2 (x)', ('--image', 'a:2'))),
         'Nothing was deleted, because this is locked: a:1 (writeEnabled=false), a:2 (x).',
-        "Unlock it with 'az acr repository update --name contoso --image a:1 --delete-enabled true "
-        "--write-enabled true', or leave it.",
+        "Unlock them with 'az acr repository update --name contoso --image a:1 --delete-enabled true "
+        "--write-enabled true' and 'az acr repository update --name contoso --image a:2 --delete-enabled true "
+        "--write-enabled true', or leave them.",
+    ),
+    (
+        NotAnImage("The repository 'team/*' is not there.", None),
+        "The repository 'team/*' is not there.",
+        "List the repositories with 'az acr repository list --name contoso'.",
+    ),
+    (
+        NotAnImage("'team/*:v1' was not retired.", 'team/*'),
+        "'team/*:v1' was not retired.",
+        "List the repositories with 'az acr repository list --name contoso'.",
+    ),
+    (
+        NotAnImage("The repository 'app' has no tag 'v1'.", 'app'),
+        "The repository 'app' has no tag 'v1'.",
+        "List the manifests of the repository with 'az acr manifest list-metadata --registry contoso --name app'.",
     ),
     (
         Incomplete((Problem('it is cut off', 'a.yaml', 3), Problem('b', 'c'))),

@@ -12,7 +12,14 @@ from azure.cli.core.mock import DummyCli
 
 from azext_acrprune import AcrPruneCommandsLoader
 from azext_acrprune._place_validators import refuse_empty_names
-from azext_acrprune._validators import validate_max_rate, validate_repository, validate_time_limit
+from azext_acrprune._validators import (
+    validate_images,
+    validate_keep,
+    validate_max_rate,
+    validate_repository,
+    validate_time_limit,
+    validate_whole_repository,
+)
 
 
 @pytest.mark.parametrize('given, a_minute', [(None, None), ('600/min', 600), ('1/min', 1), ('10/s', 600)])
@@ -45,6 +52,23 @@ def test_an_image_where_repositories_are_asked_for_is_told_what_to_give_instead(
         validate_repository(SimpleNamespace(repository=['web/*', image]))
     given = re.search("Give '(.+?)'", str(raised.value.recommendations))[1]
     validate_repository(SimpleNamespace(repository=[given]))
+
+
+@pytest.mark.parametrize('host', ['localhost:45111', 'contoso.azurecr.io', 'contoso-a1b2.azurecr.io'])
+def test_a_name_with_its_registry_before_it_is_told_to_leave_that_out(host):
+    said = f"begins with the name of a registry; leave out '{host}/'"
+    with pytest.raises(InvalidArgumentValueError, match=said):
+        validate_images(SimpleNamespace(images=[f'{host}/team/api:v1']))
+    with pytest.raises(InvalidArgumentValueError, match=said):
+        validate_repository(SimpleNamespace(repository=[f'{host}/team/api']))
+    with pytest.raises(InvalidArgumentValueError, match=said):
+        validate_whole_repository(SimpleNamespace(name=f'{host}/team/api'))
+
+
+@pytest.mark.parametrize('name', ['keep', 'keep_semver', 'keep_untagged'])
+def test_a_negative_number_is_told_of_the_option_that_has_it(name):
+    with pytest.raises(InvalidArgumentValueError, match=f'^--{name.replace("_", "-")}:'):
+        validate_keep(SimpleNamespace(**{name: -1}))
 
 
 def test_every_option_that_completes_the_names_of_files_is_refused_when_it_names_nothing():
