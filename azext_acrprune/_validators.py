@@ -137,7 +137,7 @@ def validate_repository(namespace: Namespace) -> None:
         if name != text:
             raise InvalidArgumentValueError(
                 f"--repository: '{text}' names an image, and this takes whole repositories.",
-                recommendation=f"Give '{name}'. Tags are for --match, and images for --image, where a command has them.",
+                recommendation=f"Give '{name}'. Tags are for --match, images for --image, where a command has them.",
             )
 
 

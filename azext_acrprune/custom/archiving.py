@@ -45,8 +45,8 @@ class Archiving:
         inventory = decision.inventory
         return replace(decision, inventory=replace(inventory, warnings=(*inventory.warnings, *self._notices(decision))))
 
-    def announce(self, decision: Decision) -> None:
-        """Say what will be archived. Raises ArchiveError when that cannot be done."""
+    def announce(self, decision: Decision, is_dry: bool) -> None:
+        """Say what will be archived, or would be. Raises ArchiveError when that cannot be done."""
         from ..archive.write import estimate
         from ..show.sizes import count, human_size
 
@@ -54,7 +54,8 @@ class Archiving:
         for trouble in size.troubles:
             logger.warning(trouble)
         logger.warning(
-            'Archived to %s before anything goes: %s, %s; %s of it is not there yet.',
+            '%s to %s before anything goes: %s, %s; %s of it is not there yet.',
+            'Would be archived' if is_dry else 'Archived',
             self.target.name,
             count(size.blobs, 'blob'),
             human_size(size.size),

@@ -117,7 +117,7 @@ def with_sentence(session: Session, document: Document) -> Document:
     word = 'Restored' if done else 'ToRestore'
     manifests, tags = count(summary[f'manifests{word}'], 'manifest'), count(summary[f'tags{word}'], 'tag')
     lost = f'{summary["failed"]} {"did not" if done else "cannot"} come back'
-    left = f'{summary["skipped"]} stay as they are, {lost}'
+    left = f'{summary["skipped"]} left as before, {lost}'
     said = f'{manifests} and {tags} {"came" if done else "would come"} back to {session.host}; {left}.'
     session.cmd.cli_ctx.output.say_below(said)
     return document
@@ -185,8 +185,10 @@ def hold_to_answer(cmd: Command, yes: bool, lines: Sequence[str], question: str)
             logger.warning(line)
         return
     if not (sys.stdin and sys.stdin.isatty()):
+        for line in lines:
+            logger.warning(line)
         raise NoTTYError(
-            f'Nobody can be asked: there is no terminal. {" ".join(lines)}',
+            'Nobody can be asked: there is no terminal.',
             recommendation='Use --yes to do it without a question, or --dry-run to see what would be done.',
         )
     print('\n'.join(lines), file=sys.stderr)

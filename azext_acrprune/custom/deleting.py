@@ -275,7 +275,7 @@ def _ask(
     record.plan = document
     unread = decided.plan is None and is_unread(document)
     if archiving:
-        archiving.announce(decided.decision)
+        archiving.announce(decided.decision, consent.dry_run)
     if consent.dry_run:
         say_plan(cmd, document, _left_of(decided))
         record.exit_code = exit_by(cmd, document.get('exitReason') or reason_of_plan(document))

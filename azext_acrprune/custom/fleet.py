@@ -14,6 +14,7 @@ from knack.util import CLIError
 
 from .._errors import typed_errors
 from ..exit_reasons import FAILED, INTERRUPTED, NOTHING_TO_DO, TIME_LIMIT, first_of
+from ..spelling import one_line
 from ..timelimit import TimeLimit
 from .azure import in_subscription
 from .command import Command
@@ -100,7 +101,8 @@ def _say_failures(cmd: Command, entries: Sequence[Document]) -> None:
     names: dict[str, list[str]] = {}
     for entry in entries:
         if entry['error'] is not None:
-            names.setdefault(entry['error'], []).append(entry['registry'])
+            told = one_line(f'{entry["error"]} {entry["advice"] or ""}')
+            names.setdefault(told, []).append(entry['registry'])
     for error, of_these in names.items():
         more = f' and {len(of_these) - _NAMED} more' if len(of_these) > _NAMED else ''
         alarm(cmd, f'{", ".join(of_these[:_NAMED])}{more}: {error}')
@@ -115,7 +117,7 @@ def apart(cmd: Command, registry: Chosen) -> Iterator[None]:
     except ManualInterrupt:
         raise
     except CLIError as error:
-        alarm(cmd, f'{registry.registry_name}: {error}')
+        alarm(cmd, f'{registry.registry_name}: {one_line(f"{error} {_advice_of(error)}")}')
         exit_by(cmd, FAILED, _NOT_FOR_EACH)
 
 
@@ -127,11 +129,14 @@ def _done(cmd: Command, registry: Chosen, work: Callable[[], Document]) -> Docum
     except ManualInterrupt:
         raise
     except CLIError as error:
-        advice = ' '.join(map(str, getattr(error, 'recommendations', None) or ()))
-        return _entry(registry, error=str(error), advice=advice or None)
+        return _entry(registry, error=str(error), advice=_advice_of(error) or None)
     except Exception as error:  # pylint: disable=broad-exception-caught  # nobody's mistake in one may stop the others
         logger.debug('In %s:', registry.registry_name, exc_info=True)
         return _entry(registry, error=f'{type(error).__name__}: {error}', advice=_DEBUG)
+
+
+def _advice_of(error: CLIError) -> str:
+    return ' '.join(map(str, getattr(error, 'recommendations', None) or ()))
 
 
 def _entry(

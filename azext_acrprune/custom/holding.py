@@ -58,8 +58,8 @@ def hold_back(session: Session, stops: Stops, door: Changes, restored: Restored,
     elif outcome.done:
         how = f'until {options.lock_until}, or ' if until else ''
         logger.warning(
-            "%d manifests are locked against deletion %suntil 'az acr prune pins lock -r %s --release' unlocks them.",
-            len(outcome.done),
+            "%s locked against deletion %suntil 'az acr prune pins lock -r %s --release' unlocks what came back.",
+            '1 manifest is' if len(outcome.done) == 1 else f'{len(outcome.done)} manifests are',
             how,
             session.target,
         )

@@ -61,7 +61,7 @@ TOLD = {
     LOCKED: Told(
         'it is locked ({})', 'locked', 'locked, by their own lock, that of a tag or of the repository', 'protected'
     ),
-    PINNED: Told('it is pinned ({})', 'pinned', 'protected by their digest', 'protected'),
+    PINNED: Told('it is pinned ({})', 'pinned', 'in use, or protected by their digest', 'protected'),
     YOUNG: Told('it was changed too recently ({})', 'too young', 'younger than the age asked for', 'recent'),
     KEEP_NEWEST: Told(
         'it is among the newest, which stay ({})', 'among the newest', 'among the newest, which stay', 'recent'
@@ -70,15 +70,15 @@ TOLD = {
         'it was left out ({})', 'excluded', 'not selected, excluded, ghosts, or orphan attachments', 'excluded'
     ),
     UNREADABLE: Told(
-        'something that may need it, or that is asked about it, could not be read ({})',
+        'something about it, or about what may need it, could not be read ({})',
         'could not be read',
         'unreadable, or in a repository with something unreadable',
         'unreadable',
     ),
     UNRANKED: Told(
-        'its rule keeps by rank, and it has none ({})',
+        'a number of images is kept, and it has no place among them ({})',
         'without a rank',
-        'without a rank among what a rule keeps',
+        'without a place among those of which a number is kept',
         'excluded',
     ),
     NOT_DUE: Told('its rule waits for something ({})', 'not due', 'not due by the rule that claims it', 'recent'),

@@ -154,11 +154,12 @@ def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, docu
     parts.append('.')
     removed = [tag['tag'] for tag in document['tags'] if tag['decision'] == 'remove']
     if verdict.kept and removed:
-        parts.append(f' Its tags {", ".join(removed)} are removed.')
+        parts.append(f' Its tag{"s" * (len(removed) > 1)} {", ".join(removed)} will be removed.')
     number = len(document['goesWith'])
     with_it = f', with the {number} manifest{"" if number == 1 else "s"} that would fall with it,' if number else ''
     bound = BOUNDS[document['impact']]
-    parts.append(f' Deleting it alone{with_it} frees {bound}{document["uniqueBytes"]:,} bytes.')
+    freed = f'{bound}{document["uniqueBytes"]:,} bytes' if document['uniqueBytes'] else 'nothing'
+    parts.append(f' Deleting it alone{with_it} frees {freed}.')
     kept = staying_sentence(manifest.digest, document['staysWith'])
     parts.append(f' {kept}' if kept else '')
     if manifest.artifact_type == STREAMING_TYPE:

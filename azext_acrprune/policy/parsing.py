@@ -208,6 +208,13 @@ def _problems(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueE
         yield source.problem(path, _text_of(source, path, error))
 
 
+_AT_LEAST_ONE = re.compile(r'at least 1 (item|propert|character)(?:ies|s)')
+
+
+def _one_of(found: re.Match[str]) -> str:
+    return f'at least one {found[1]}{"y" * (found[1] == "propert")}'
+
+
 def _text_of(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueException) -> str:
     if error.rule == 'anyOf':  # each of the alternatives asks for one key
         return (
@@ -226,7 +233,7 @@ def _text_of(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueEx
     written = _shortened(source.written(path) or _plain(error.value))
     if expected:
         return f'expected {expected(error.rule_definition)}, not {written}{_cure(source, path, error)}'
-    return f'{error.message.partition(" ")[2]}, not {written}'
+    return f'{_AT_LEAST_ONE.sub(_one_of, error.message.partition(" ")[2])}, not {written}'
 
 
 def _cure(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueException) -> str:

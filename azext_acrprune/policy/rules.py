@@ -108,6 +108,8 @@ class Age:
     @property
     def said(self) -> str:
         """As the end of a sentence: `for 30d or longer`."""
+        if not self.seconds and not is_date(self.text):
+            return 'for any time'
         return f'since before {self.text}' if is_date(self.text) else f'for {self.text} or longer'
 
 

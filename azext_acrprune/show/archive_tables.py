@@ -71,9 +71,9 @@ def verify_rows(result: dict[str, Any]) -> Table:
         for each in result['failed']
     ]
     summary = result['summary']
-    whole = f'{summary["wholeImages"]} of {count(summary["images"], "image")} are whole'
-    read = f'{count(summary["blobs"], "blob")} were read, {human_size(summary["storedBytes"])}'
-    return Table(rows, [OrderedDict(WHAT=whole, PROBLEM=read)])
+    whole = f'{summary["wholeImages"]} of {count(summary["images"], "image")} whole'
+    read = f'{count(summary["blobs"], "blob")} read, {human_size(summary["storedBytes"])}'
+    return Table(rows, [OrderedDict(WHAT=f'{whole}; {read}', PROBLEM='')])
 
 
 def summary_rows(result: dict[str, Any]) -> Table:

@@ -35,7 +35,7 @@ def registry_rows(answers: dict[str, Any]) -> Table:
 
 
 def _end_of(entry: Mapping[str, Any]) -> str:
-    return str(entry['error'] or entry['result']['exitReason'])
+    return ' '.join(str(entry['error'] or entry['result']['exitReason']).split('\n'))
 
 
 def _row(name: str, sums: Mapping[str, Any], answer: Mapping[str, Any], end: str) -> Row:

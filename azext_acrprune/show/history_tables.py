@@ -20,12 +20,12 @@ _MOST = 4
 _LEAST_WIDTH = 40
 
 _DONE = {
-    'deleteManifest': 'manifests deleted',
-    'deleteTag': 'tags removed',
-    'lock': 'locked',
-    'unlock': 'unlocked',
-    'putManifest': 'manifests and tags pushed',
-    'restoreDeleted': 'brought back from soft delete',
+    'deleteManifest': ('manifest', 'deleted'),
+    'deleteTag': ('tag', 'removed'),
+    'lock': ('lock', 'set'),
+    'unlock': ('lock', 'taken off'),
+    'putManifest': ('push', 'of manifests and tags'),
+    'restoreDeleted': ('manifest', 'brought back from soft delete'),
 }
 """What became of the things that a request was sent for, where it was done."""
 
@@ -147,7 +147,7 @@ def _did(story: dict[str, Any]) -> str:
     deleted = bool(story['manifestsDeleted'] or story['tagsDeleted'])
     parts = [went] if deleted else []
     parts += [
-        f'{number} {_DONE[request]}'
+        f'{count(number, _DONE[request][0])} {_DONE[request][1]}'
         for request, number in story['doneByRequest'].items()
         if request in _DONE and not (deleted and request.startswith('delete'))
     ]

@@ -68,7 +68,7 @@ def not_read_line(names: list[str]) -> str:
 
 def count(number: int, noun: str) -> str:
     """`1 manifest`, `2 manifests`."""
-    plural = f'{noun[:-1]}ies' if noun.endswith('y') else f'{noun}s'
+    plural = f'{noun[:-1]}ies' if noun.endswith('y') else f'{noun}es' if noun.endswith('sh') else f'{noun}s'
     return f'{number} {noun if number == 1 else plural}'
 
 

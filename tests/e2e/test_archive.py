@@ -388,7 +388,7 @@ def test_every_command_that_deletes_archives_what_it_deletes(az, registry, now, 
 
 def test_a_dry_run_writes_nothing_and_says_what_could_not_be_restored(az, registry, now, tmp_path):
     images = telling(registry.storage, now)
-    plan = az(
+    run = az(
         *PRUNE,
         'untagged',
         *TARGET,
@@ -399,7 +399,9 @@ def test_a_dry_run_writes_nothing_and_says_what_could_not_be_restored(az, regist
         '--archive-content',
         'manifests',
         check=True,
-    ).json
+    )
+    plan = run.json
+    assert 'Would be archived to' in run.err and 'Archived to' not in run.err
     assert {entry['digest'] for entry in plan['warnings'] if entry['code'] == 'notRestorable'} == {
         images.stale,
         *images.stale_children,

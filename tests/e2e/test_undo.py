@@ -54,9 +54,9 @@ def test_the_last_run_is_undone_from_wherever_it_can_be_had(az, registry, now, t
     assert preview.code == 0 and '7 manifests and 3 tags come back' in preview.err, preview.err
     assert registry.storage.repositories() == ['team/other'] and len(runs(az)) == 1
     refused = undo(az)
-    assert (
-        refused.code == 1 and 'Nobody can be asked' in refused.err and registry.storage.repositories() == ['team/other']
-    )
+    assert refused.code == 1 and registry.storage.repositories() == ['team/other']
+    (error,) = [line for line in refused.err.splitlines() if 'Nobody can be asked' in line]
+    assert 'come back' not in error and '7 manifests and 3 tags come back' in refused.err
     back = undo(az, '--yes')
     assert back.code == 0 and back.json['summary']['manifestsRestored'] == 7, back.err
     assert '7 manifests and 3 tags came back to ' in back.err

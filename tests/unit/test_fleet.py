@@ -74,6 +74,15 @@ def test_what_fails_in_one_leaves_the_others_alone_and_the_exit_code_is_1():
         ]
 
 
+def test_the_error_at_the_end_has_the_advice_too_and_an_error_of_several_lines_is_one_line_of_a_table(caplog):
+    def failing(registry_name, **_):
+        raise ForbiddenError('no access:\nto any', recommendation='Ask for it.')
+
+    answer, _ = answer_of(failing)
+    assert 'one, two, three: no access: to any Ask for it.' in caplog.text
+    assert plan_rows(answer)[0]['RESULT'] == 'no access: to any'
+
+
 def test_a_mistake_of_ours_in_one_leaves_the_others_alone_too():
     def wrong(registry_name, **_):
         return {}['summary'] if registry_name == 'one' else work('three')

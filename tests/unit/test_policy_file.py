@@ -64,7 +64,7 @@ def wrong(text):
         ('version: 1\nrules:\n- do: keep\n  name: a\n- name: b\n', 5, 'rules[1]', "the key 'do' is missing"),
         ('version: 2\nrules: []\n', 1, 'version', 'expected 1, not 2'),
         ('# comment\nversion: "1"\nrules: []\n', 2, 'version', 'expected 1, not "1"'),
-        ('version: 1\nrules: []\n', 2, 'rules', 'at least 1'),
+        ('version: 1\nrules: []\n', 2, 'rules', 'at least one'),
         ('version: 1\nrules: {}\n', 2, 'rules', 'expected array, not {}'),
         (
             'version: 1\nrules:\n- name: no\n  do: keep\n',
@@ -90,7 +90,7 @@ def wrong(text):
             'rules[0].match.tags[1]',
             'expected string, not 1.2',
         ),
-        (RULE + '  match:\n    tags: []\n', 6, 'rules[0].match.tags', 'at least 1'),
+        (RULE + '  match:\n    tags: []\n', 6, 'rules[0].match.tags', 'at least one'),
         (RULE + '  match:\n', 5, 'rules[0].match', 'nothing stands there'),
         (RULE + '  match: {tagged: yes please}\n', 5, 'rules[0].match.tagged', 'expected boolean'),
         (

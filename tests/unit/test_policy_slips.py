@@ -73,7 +73,7 @@ def test_what_means_something_else_in_yaml_is_told_with_all_others():
         ('tags: [{latest,prod-*}]', 'not {latest,prod-*}; write each as an item of its own'),
         ('tags: [a: b]', "not a: b; put it in quotes: 'a: b'"),
         ('tags: ', 'nothing stands there; say what is meant, or leave the key out'),
-        ('tags: [ ]', 'must contain at least 1 items, not [ ]'),
+        ('tags: [ ]', 'must contain at least one item, not [ ]'),
         ('tagsRegex: [^[0-9]+$]', "put an expression in single quotes, such as '^[0-9]+$'"),
         ('Tags: [v1]', "unknown key 'Tags'; did you mean 'tags'?"),
         ('label: {a: b}', "unknown key 'label'; did you mean 'labels'?"),
