@@ -354,6 +354,13 @@ def _for_explain(context: AzArgumentContext) -> None:
 
 def _for_tags(context: AzArgumentContext) -> None:
     _several_registries(context)
+    context.argument(
+        'ago',
+        help='How long something must have been left alone before it may go: `30d`, `2w`, `2d3h6m` or `10m`, or since '
+        'which date, as in `2026-08-01`. Needed unless a number stays (--keep and the like), or with --pulled-within '
+        'or --untagged-only; `1d` then. 0 puts pushes under way at risk: their images are untagged until the index '
+        'arrives.',
+    )
     context.extra(
         'untag_only',
         options_list=['--untag-only'],

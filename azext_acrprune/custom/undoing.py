@@ -283,7 +283,7 @@ def _said(session: Session, undoing: Undo) -> list[str]:
         f'from {undoing.source}.',
         *moved_lines(session, expects.moved),
     ]
-    for word, left in (('cannot come back', expects.failed), ('stay as they are', expects.skipped)):
+    for word, left in (('cannot come back', expects.failed), ('left as before', expects.skipped)):
         lines += _left(word, left)
     if expects.failed:
         lines += [*undoing.told, *([_FIND_ARCHIVE] if undoing.lacks_archive else [])]

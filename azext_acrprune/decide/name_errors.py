@@ -31,8 +31,10 @@ class Locked(PruneError):
     sentence = 'Nothing was deleted, because this is locked: {message}.'
 
     def __init__(self, *found: tuple[str, Sequence[str]]) -> None:
-        update = "'az acr repository update --name {{target}} {} --delete-enabled true --write-enabled true'"
-        unlock = [update.format(join(words)) for _, words in found]
+        unlock = [
+            f"'az acr repository update --name {{target}} {join(words)} --delete-enabled true --write-enabled true'"
+            for _, words in found
+        ]
         more = f' and {len(unlock) - _SHOWN:,} more such commands' if len(unlock) > _SHOWN else ''
         them = 'it' if len(found) == 1 else 'them'
         super().__init__(
