@@ -81,6 +81,8 @@ def prepare(az, example: Example, arguments: tuple[str, ...], archive: Path) -> 
         (az.home / name).write_text((policies / 'ci.yaml').read_text())
     tests = (policies / 'ci.tests.yaml').read_text()
     (az.home / 'policy.tests.yaml').write_text(tests.replace('ci.yaml', 'policy.yaml'))
+    if example.command == 'policy show-example':  # which takes no file's place
+        (az.home / 'policy.yaml').unlink()
     if '--inventory' in arguments:
         az(*prune, 'plan', *TARGET, '--inventory-out', 'inventory.json', '-o', 'none', check=True)
     if '--plan' in arguments:
