@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,14 @@ def is_under_way(folder: Path, run: str) -> bool:
 
 @contextmanager
 def settling(
-    folder: Path, registry: str, read: Callable[[Path, str], Sequence[dict[str, Any]]]
+    folder: Path,
+    registry: str,
+    read: Callable[[Path, str], Sequence[dict[str, Any]]],
+    settled: Callable[[str], None] = lambda _: None,
 ) -> Iterator[tuple[OwedLock, ...]]:
     """Gives what runs on this registry owe that no process is at; while it lasts, no other process settles these.
 
-    `read` gives the lines of a run. What is settled then is left out the next time.
+    `read` gives the lines of a run. What is settled then is left out the next time; `settled` is told of these runs.
     """
     marks: list[tuple[str, OpenMark]] = []
     owed: list[OwedLock] = []
@@ -87,7 +91,7 @@ def settling(
         lines = read(folder, path.stem) if path.with_suffix(SUFFIX).exists() else ()
         mine = owed_in(path.stem, lines)
         if not mine:
-            mark.release(settled=_is_over(mark, lines))
+            _release(mark, _is_over(mark, lines), lines, partial(settled, path.stem))
         elif lines[0].get('registry') != registry:
             mark.release(settled=False)
         else:
@@ -98,7 +102,14 @@ def settling(
     finally:
         for run, mark in marks:
             lines = read(folder, run)
-            mark.release(settled=not owed_in(run, lines) and _is_over(mark, lines))
+            _release(mark, not owed_in(run, lines) and _is_over(mark, lines), lines, partial(settled, run))
+
+
+def _release(mark: OpenMark, settled: bool, lines: Sequence[dict[str, Any]], tell: Callable[[], None]) -> None:
+    """Let go of a mark. A journal that is missing says nothing of what a run owes elsewhere."""
+    mark.release(settled)
+    if settled and lines:
+        tell()
 
 
 def _is_over(mark: OpenMark, lines: Sequence[dict[str, Any]]) -> bool:

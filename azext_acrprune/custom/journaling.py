@@ -173,5 +173,8 @@ def remove_old_journals(cmd: Command) -> None:
         gone = remove_before(
             folder_of(cmd), datetime.now(timezone.utc) - timedelta(seconds=min(seconds, _LONGEST_SECONDS))
         )
+        state = state_in_use(cmd)
+        if gone and state:
+            state.remove_journals(gone)
         if gone:
             index_of(cmd).forget(gone)

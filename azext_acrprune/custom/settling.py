@@ -11,6 +11,7 @@ from knack.log import get_logger
 from .failures import alarm
 from .journaling import folder_of, journal_of
 from .session import Session
+from .states import settled_keeper
 
 if TYPE_CHECKING:
     from ..apply.journal import Journal
@@ -33,7 +34,7 @@ def with_owed_locks(session: Session, inventory: Inventory) -> Inventory:
     from ..apply.unsettled import settling
     from ..decide.owed import counted_as_locked, told
 
-    with settling(_folder(session), session.host, read_run) as owed:
+    with settling(_folder(session), session.host, read_run, settled_keeper(session.cmd)) as owed:
         counted = counted_as_locked(inventory, owed)
     for each in counted.owed[:_MOST_WARNINGS]:
         logger.warning('%s Or lock it with: %s', told(each), _command(session, each))
@@ -48,7 +49,7 @@ def settle(session: Session) -> bool:
     from ..apply.journal import read_run
     from ..apply.unsettled import settling
 
-    with settling(_folder(session), session.host, read_run) as owed:
+    with settling(_folder(session), session.host, read_run, settled_keeper(session.cmd)) as owed:
         if not owed:
             return True
         runs = sorted({each.run for each in owed})

@@ -185,7 +185,13 @@ def marks_keeper(cmd: Command) -> Callable[[Path], None]:
     return state.keep if state else _kept_here
 
 
-def _kept_here(_: Path) -> None:
+def settled_keeper(cmd: Command) -> Callable[[str], None]:
+    """What has it in the state in use, if there is one, that a run is over and owes nothing."""
+    state = state_in_use(cmd)
+    return state.settle if state else _kept_here
+
+
+def _kept_here(_: Path | str) -> None:
     """What is on this machine only is kept as it is."""
 
 

@@ -32,7 +32,8 @@ class Journals:
         self._leases = leases
         self._logs: dict[str, LineLog] = {}
         self._absent: set[str] = set()
-        self._open: set[str] = set()
+        self._removed: set[str] = set()
+        self._settled: set[str] = set()
         self._elsewhere: list[portalocker.Lock] = []
 
     def check_out(self, entries: Mapping[str, StoredFile]) -> None:
@@ -44,28 +45,38 @@ class Journals:
         opened = {
             name[begin : -len(_OPEN)] for name in entries if name.startswith(self._prefix) and name.endswith(_OPEN)
         }
-        self._open = opened - held
         self._remove_others(sizes, opened)
         for run, log in self._logs.items():
             changed = max(entry.changed for name, entry in entries.items() if name.startswith(self._prefix + run))
             self._stand_in(run, log.size, changed)
-        for run in self._open & sizes.keys():
+        for run in (opened - held) & sizes.keys():
             self.fetch(run)
             (self._folder / f'{run}{_OPEN}').touch(mode=0o600)
         for run in opened & held:
             self._mark_as_elsewhere(run)
 
     def check_in(self) -> None:
-        """Make the state what became of its journals here: what was added to one, settled, or removed."""
-        for run, log in self._logs.items():
-            path = self._folder / f'{run}{_LINES}'
-            if not path.exists():
-                log.remove()
-            elif run not in self._absent and path.stat().st_size > log.size:
-                log.append(path.read_bytes()[log.size :])
-        for run in self._open:
-            if not (self._folder / f'{run}{_OPEN}').exists():
-                self._store.remove(f'{self._prefix}{run}{_OPEN}')
+        """Make the state what became of its journals here: what was added to one, settled, or removed.
+
+        A file that is missing says nothing: somebody may have deleted the working copy.
+        """
+        for run in self._removed & self._logs.keys():
+            self._logs.pop(run).remove()
+        for run in self._settled:
+            self._store.remove(f'{self._prefix}{run}{_OPEN}')
+        for run in self._logs.keys() - self._absent:
+            log, path = self._logs[run], self._folder / f'{run}{_LINES}'
+            with suppress(FileNotFoundError):
+                if path.stat().st_size > log.size:
+                    log.append(path.read_bytes()[log.size :])
+
+    def remove(self, runs: Iterable[str]) -> None:
+        """Have no journals of these runs in the state any more, from the next check-in on."""
+        self._removed.update(runs)
+
+    def settle(self, run: str) -> None:
+        """Have no mark of this run in the state any more, from the next check-in on: it is over and owes nothing."""
+        self._settled.add(run)
 
     def fetch(self, run: str) -> None:
         """Have the journal of a run in the folder."""

@@ -12,7 +12,8 @@ def snapshot(path: Path) -> bytes:
     """The bytes of a database as it is now, whoever changes it at the same time. Raises sqlite3.Error and OSError."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / 'copy'
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        there = f'{path.absolute().as_uri()}?mode=rw'  # makes no file where there is none
+        with closing(sqlite3.connect(there, uri=True)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
         return copy.read_bytes()
 

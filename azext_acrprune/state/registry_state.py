@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -125,25 +125,39 @@ class RegistryState:
         with self._file_errors():
             self._journals.fetch(run)
 
+    def remove_journals(self, runs: Iterable[str]) -> None:
+        """Have no journals of these runs in the state any more when this command is over."""
+        self._journals.remove(runs)
+
+    def settle(self, run: str) -> None:
+        """Have it in the state, when this command is over, that a run is over and owes nothing."""
+        self._journals.settle(run)
+
     def begin_journal(self, run: str) -> JournalCopy:
         """The copy of the journal of a run that begins now."""
         return self._journals.begin(run)
 
     def keep_seen(self) -> None:
         """Have in the state what live systems were seen to use."""
-        lines = _bytes_of(self._path(_RAN))[self._seen :]
-        if lines:
-            self._ran.append(lines)
-            self._seen += len(lines)
+        with self._keeping, self._file_errors():
+            self._bring_back()
+            lines = _bytes_of(self._path(_RAN))[self._seen :]
+            if lines:
+                self._ran.append(lines)
+                self._seen += len(lines)
 
     def keep(self, path: Path) -> None:
         """Have a file of marks in the state as it is now, with what others changed of it meanwhile.
 
-        Many threads may ask at once: what one sends is what all have changed by then.
+        Many threads may ask at once: what one sends is what all have changed by then. A file that is missing says
+        nothing: somebody may have deleted the working copy.
         """
         suffix = path.name[len(name_of_registry(self._host, '')) :]
         name = self._name(suffix)
         with self._keeping, self._file_errors():
+            self._bring_back()
+            if not path.exists():
+                return
             for _ in range(_TRIES):
                 data = _snapshot_of(path)
                 if data == self._bases[suffix]:
@@ -155,6 +169,19 @@ class RegistryState:
                 except OutOfDate:
                     self._take_theirs(suffix, name, path)
         raise StateError(f"The state '{self._store.name}' cannot be used at '{name}': others change it.", 'Try again.')
+
+    def _bring_back(self) -> None:
+        """Where somebody has deleted the working copy: have in it again what marks the state had."""
+        if self._synced.is_there():
+            return
+        self._seen = 0
+        self.folder.joinpath('acrprune').mkdir(mode=0o700, parents=True, exist_ok=True)
+        for suffix, base in self._bases.items():
+            if base and self._path(suffix).exists():  # made anew meanwhile
+                merge(b'', base, self._path(suffix))
+            elif base:
+                replace_file(self._path(suffix), base)
+        self._synced.write()
 
     def _take_theirs(self, suffix: str, name: str, path: Path) -> None:
         theirs, version = self._store.read(name) or (b'', None)

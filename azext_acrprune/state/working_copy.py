@@ -63,7 +63,7 @@ class Synced:
 
     def is_as(self, name: str, path: Path, version: str) -> bool:
         """Whether a file is that version of what the state has under a name."""
-        return self._known.get(name) == [version, *_looks(path)]
+        return path.exists() and self._known.get(name) == [version, *_looks(path)]
 
     def is_unchanged(self, name: str, path: Path) -> bool:
         """Whether a file is as it was when it was last the same as in the state."""
@@ -79,6 +79,15 @@ class Synced:
         self._known.pop(name, None)
         if version is not None:
             self._known[name] = [version, *_looks(path)]
+        self.write()
+
+    def is_there(self) -> bool:
+        """Whether the working copy still has what was noted of it: nobody has deleted it meanwhile."""
+        return self._path.exists()
+
+    def write(self) -> None:
+        """Have on the disk what is noted. Raises OSError."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(self._path, json.dumps(self._known).encode())
 
 

@@ -237,6 +237,20 @@ def test_a_policy_names_its_state_and_a_plan_in_it_is_applied_elsewhere(az, mach
     assert back['manifestsRestored'] == applied['summary']['manifestsDeleted']
 
 
+def test_a_working_copy_that_is_deleted_meanwhile_takes_no_journal_out_of_the_state(az, registry, now, folder):
+    done = []
+    telling(registry.storage, now)
+    az(*NIGHTLY, '--state', str(folder), check=True)
+
+    def clean(_, path):
+        if not done and '_manifests' in path:
+            done.append(shutil.rmtree(az.home / 'acrprune' / 'states'))
+
+    registry.on_request = clean
+    az(*PRUNE, 'plan', *TARGET, '--untagged', '--state', str(folder), check=True)
+    assert done and len(az(*PRUNE, 'history', 'list', '--state', str(folder)).json) == 1
+
+
 @pytest.mark.parametrize('let_go', [False, True])
 @pytest.mark.parametrize('changes', ['DELETE', 'PATCH'])
 def test_a_second_stop_is_answered_although_the_container_is_silent(

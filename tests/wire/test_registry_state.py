@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import threading
 
 import portalocker
@@ -53,6 +54,10 @@ def marks(state):
     return Marks(marks_path(str(state.folder), HOST), state.folder.parts[-6], state.keep)
 
 
+def held(state):
+    return HeldLocks(str(state.folder), HOST, state.keep)
+
+
 def test_a_line_of_a_journal_is_in_the_state_when_it_is_written(machine):
     first = machine('first')
     run = journal(first)
@@ -83,7 +88,7 @@ def test_what_a_dead_run_owes_is_found_and_settled_once(machine, tmp_path):
     first.close()  # as when the runner dies, a minute later
     second = machine('second')
     folder = journal_folder(str(second.folder))
-    with settling(folder, HOST, read_run) as owed:
+    with settling(folder, HOST, read_run, second.settle) as owed:
         assert [(each.digest, each.locks) for each in owed] == [('sha256:1', Locks.from_flags(['deleteEnabled']))]
         from azext_acrprune.apply.journal import journal_path
         from azext_acrprune.apply.unsettled import write_settled
@@ -109,6 +114,38 @@ def test_a_journal_that_cannot_be_copied_writes_nothing_more(machine, monkeypatc
         with pytest.raises(JournalError, match='connection broke'):
             run.write('request', request='deleteManifest', repository='team/app', digest='sha256:1')
     run.close()
+
+
+def test_a_working_copy_that_is_deleted_meanwhile_takes_nothing_out_of_the_state(machine):
+    first = machine('first')
+    left_open = journal(first)
+    left_open.write('request', request='setLocks', repository='team/app', digest='sha256:1', owed=OWED)
+    held(first).add(Held('a', 'sha256:1'))
+    first.close()
+    second = machine('second')
+    shutil.rmtree(second.folder.parent)
+    held(second).add(Held('b', 'sha256:2'))
+    second.check_in()
+    third = machine('third')
+    assert held(third).all() == [Held('a', 'sha256:1'), Held('b', 'sha256:2')]
+    with settling(journal_folder(str(third.folder)), HOST, read_run) as owed:
+        assert [each.run for each in owed] == [left_open.run]
+
+
+def test_one_file_of_a_working_copy_that_is_deleted_meanwhile_takes_nothing_out_of_the_state(machine):
+    first = machine('first')
+    run = journal(first)
+    run.close()
+    marks(first).add(Mark('a', 'sha256:1', True))
+    second = machine('second')
+    marks_path(str(second.folder), HOST).unlink()
+    (journal_folder(str(second.folder)) / f'{run.run}.jsonl').unlink()
+    second.check_in()
+    third = machine('third')
+    assert len(marks(third).all()) == 1 and runs(journal_folder(str(third.folder))) == [run.run]
+    third.remove_journals([run.run])
+    third.check_in()
+    assert runs(journal_folder(str(machine('fourth').folder))) == []
 
 
 def test_marks_of_two_machines_at_once_are_all_kept(machine):
