@@ -170,7 +170,8 @@ class _ArchiveRun:
                 raise NotKept(f'it could not be read: {seen.content.reason}')
             data = await self._manifest(*node)
         except (RegistryError, NotKept) as error:
-            if not (isinstance(error, RegistryError) and error.kind is Kind.NOT_FOUND):  # gone: nothing to save
+            is_gone = isinstance(error, RegistryError) and error.kind is Kind.NOT_FOUND
+            if not is_gone or node in self.wanted.belonging:  # else there is nothing to save
                 self._failed(node, error)
             return []
         content = read_manifest(node[1], data)

@@ -59,6 +59,8 @@ def restore(az, archive, *arguments):
 
 OLD = ('--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked', '--max-percent', '100', '--yes')
 
+ALL_UNTAGGED = ('--ago', '10d', '--new-archive', '--max-percent', '100', '--yes')
+
 
 def purge(az, archive, *arguments):
     return az(*PRUNE, 'tags', *TARGET, *OLD, '--new-archive', '--archive', str(archive), *arguments)
@@ -475,6 +477,52 @@ def test_what_was_not_there_to_be_archived_and_is_there_again_is_not_deleted(az,
         (hidden, 'it is not in the archive')
     ]
     assert hidden in registry.storage.manifests('team/app')
+
+
+@pytest.mark.parametrize('tagged', [True, False])
+def test_an_index_stays_whose_child_was_not_there_to_be_archived(az, registry, now, tmp_path, tagged):
+    shelf, asked = Shelf(registry.storage, now), []
+    children = [shelf.image(arch, tag=arch if tagged else None) for arch in ('amd64', 'arm64')]
+    index = shelf.index(children)
+
+    def hide(method, path):
+        record = registry.storage.manifests('team/app').get(children[0])
+        if method == 'GET' and path.endswith(f'/manifests/{children[0]}') and record:
+            asked.append(path)
+            record.ghost = len(asked) == 2  # the scan reads it, and the archive does not find it
+
+    registry.on_request = hide
+    run = az(*PRUNE, 'untagged', *TARGET, *ALL_UNTAGGED, '--archive', str(tmp_path / 'archive'))
+    assert index in registry.storage.manifests('team/app')
+    assert run.code == 1 and run.json['exitReason'] == 'notArchived' and children[0] in run.err
+
+
+def test_an_image_stays_whose_signature_was_not_there_to_be_archived(az, registry, now, tmp_path):
+    shelf, asked = Shelf(registry.storage, now), []
+    image = shelf.image('image')
+    signature = shelf.image('signature', subject=image)
+
+    def hide(method, path):
+        record = registry.storage.manifests('team/app').get(signature)
+        if method == 'GET' and path.endswith(f'/manifests/{signature}') and record:
+            asked.append(path)
+            record.ghost = len(asked) == 2
+
+    registry.on_request = hide
+    run = az(*PRUNE, 'untagged', *TARGET, *ALL_UNTAGGED, '--archive', str(tmp_path / 'archive'))
+    assert run.json['exitReason'] == 'notArchived'
+    assert registry.storage.manifests('team/app').keys() == {image, signature}
+
+
+def test_an_index_that_stays_for_a_part_that_could_not_be_archived_is_told(az, registry, now, tmp_path):
+    shelf = Shelf(registry.storage, now)
+    children = [shelf.image(arch, tag=arch) for arch in ('amd64', 'arm64')]
+    index = shelf.index(children)
+    layer = json.loads(registry.storage.manifest('team/app', children[0]).data)['layers'][0]['digest']
+    registry.faults.rules.append(Fault(f'GET /v2/team/app/blobs/{layer}', 403))
+    run = az(*PRUNE, 'untagged', *TARGET, *ALL_UNTAGGED, '--archive', str(tmp_path / 'archive'))
+    assert index in registry.storage.manifests('team/app')
+    assert run.code == 1 and run.json['exitReason'] == 'notArchived' and layer in run.err
 
 
 # --- The journal -------------------------------------------------------------------------------------------------

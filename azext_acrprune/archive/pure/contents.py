@@ -22,18 +22,13 @@ NOT_ARCHIVED = 'notArchived'
 NO_TIME_LEFT = 'the time was over'
 """Why something was not archived that nothing is wrong with: the next run goes on with it."""
 
-_CHILD = 'its child '
-
 NOT_RESTORABLE = 'notRestorable'
 """Code of the notice about a manifest that an archive of manifests alone cannot bring back."""
 
 
 def could_not_be_archived(reason: str, because: str) -> bool:
-    """Whether this is why something stays that was to go, and there was time enough.
-
-    An index stays for its child: what is said of the child tells.
-    """
-    return reason == NOT_ARCHIVED and not because.endswith(NO_TIME_LEFT) and not because.startswith(_CHILD)
+    """Whether this is why something stays that was to go, and there was time enough."""
+    return reason == NOT_ARCHIVED and not because.endswith(NO_TIME_LEFT)
 
 
 class Saved(NamedTuple):
@@ -54,12 +49,14 @@ class Wanted:
 
     `doomed` are the manifests that go, now or by the registry itself later, ghosts apart, of which there is nothing to
     keep; `parts` those that stay and that a doomed index needs; `tagged` those that stay and only lose a tag, whose
-    blobs nobody is about to lose.
+    blobs nobody is about to lose. `belonging` are the children of these and what refers to them, ghosts apart: without
+    one of them, another one does not come back whole.
     """
 
     doomed: frozenset[Node]
     parts: frozenset[Node]
     tagged: frozenset[Node]
+    belonging: frozenset[Node]
 
     @property
     def whole(self) -> frozenset[Node]:
@@ -76,6 +73,7 @@ def wanted(decision: Decision) -> Wanted:
     doomed: set[Node] = set()
     parts: set[Node] = set()
     tagged: set[Node] = set()
+    belonging: set[Node] = set()
     for repository, graph in _touched(decision):
         going = {
             digest
@@ -85,8 +83,14 @@ def wanted(decision: Decision) -> Wanted:
         inside = walk(sorted(going), graph.below)
         doomed.update((repository.name, digest) for digest in going)
         parts.update((repository.name, digest) for digest in set(inside) - going)
+        belonging.update(
+            (repository.name, digest)
+            for above in inside
+            for digest in (*graph.below(above), *graph.referrers.get(above, ()))
+            if not isinstance(repository.manifests[digest].content, Ghost)
+        )
         tagged.update((repository.name, digest) for _, digest, _ in decision.untagged_in(repository))
-    return Wanted(frozenset(doomed), frozenset(parts), frozenset(tagged - doomed - parts))
+    return Wanted(frozenset(doomed), frozenset(parts), frozenset(tagged - doomed - parts), frozenset(belonging))
 
 
 def blobs_of(decision: Decision, nodes: Iterable[Node]) -> dict[str, int]:
@@ -223,18 +227,16 @@ def _touched(decision: Decision) -> Iterator[tuple[Repository, Graph]]:
 
 
 def _failed_in(name: str, graph: Graph, failures: Mapping[Node, str]) -> dict[str, Verdict]:
-    """What of a repository is not in the archive: the failures, and the indexes above them."""
-    own = {
-        digest: Verdict(True, NOT_ARCHIVED, why) for (repository, digest), why in failures.items() if repository == name
-    }
-    above = spread(sorted(own), lambda digest: ((parent, '') for parent in graph.parents.get(digest, ())))
-    return {
-        **{
-            digest: Verdict(True, NOT_ARCHIVED, f'{_CHILD}{child} could not be archived')
-            for digest, (_, child) in above.items()
-        },
-        **own,
-    }
+    """What of a repository is not in the archive: the failures, and the indexes above them, which say of which child.
+
+    Of two children the one counts that there was time for.
+    """
+    whys = {digest: why for (repository, digest), why in failures.items() if repository == name}
+    own = sorted(whys, key=lambda digest: (whys[digest] == NO_TIME_LEFT, digest))
+    above = spread(own, lambda digest: ((parent, '') for parent in graph.parents.get(digest, ())))
+    for digest, (_, child) in above.items():
+        whys[digest] = f'its child {child}: {whys[child]}'
+    return {digest: Verdict(True, NOT_ARCHIVED, why) for digest, why in whys.items()}
 
 
 def _tag_of(repository: Repository, tag: str, digest: str) -> Tag:
