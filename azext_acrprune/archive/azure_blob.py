@@ -23,6 +23,7 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
+from ..decide.manifests import is_digest
 from ..spelling import one_line, printable
 from .azure_calls import FIRST_PART, PART, AzureCalls
 from .pure.layout import COPY_FILE, INDEX_FILE, JOURNAL_FOLDER, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
@@ -45,6 +46,8 @@ _ADVICE: dict[int | None, str] = {
     "{0.account_name} --auth-mode login', or give another one.",
 }
 _MODIFIED = 412
+_BLOCKS_GONE = 'InvalidBlockList'
+"""What the service says of blocks that it dropped because somebody else has written the same blob since."""
 
 
 class BlobArchive:
@@ -90,10 +93,10 @@ class BlobArchive:
         return size
 
     def sizes(self) -> dict[str, int]:
-        """What is there, by digest."""
+        """What is there, by digest; what has another name is of somebody else."""
         with self._usable():
-            listed = [(blob.name.split('/'), blob.size) for blob in self._listed('blobs/')]
-            return {f'{path[1]}:{path[2]}': size for path, size in listed if len(path) == 3}
+            listed = {blob.name.removeprefix('blobs/').replace('/', ':'): blob.size for blob in self._listed('blobs/')}
+            return {digest: size for digest, size in listed.items() if is_digest(digest)}
 
     def held(self, digests: Iterable[str]) -> dict[str, int]:
         """Which of these are there, committed after they were verified, and how large; some are asked for at a time."""
@@ -132,7 +135,13 @@ class BlobArchive:
             staged = self._staged([blob], chunks, verified)
             if content.hexdigest() != expected:
                 raise NotKept(f'what came is not {digest}')
-            self._commit(blob, staged, metadata={_DIGEST: digest})
+            try:
+                self._commit(blob, staged, metadata={_DIGEST: digest})
+            except HttpResponseError as error:
+                if code_of(error) != _BLOCKS_GONE:
+                    raise
+                if self._size(digest) is None:
+                    raise NotKept(f'others wrote {digest} at the same time') from error
 
     def chunks(self, digest: str) -> Iterator[bytes]:
         """The bytes of a blob, unverified."""
@@ -189,15 +198,22 @@ class BlobArchive:
         mark = write_mark()
         with self._usable(INDEX_FILE):
             staged = self._staged([index, copy], pieces, lambda _: None)
-            self._commit(copy, staged)
+            try:
+                self._commit(copy, staged)
+            except HttpResponseError as error:
+                if code_of(error) == _BLOCKS_GONE:
+                    raise self._disputed() from error
+                raise
             try:
                 written = self._commit(index, staged, metadata=mark, **condition)
-            except (ResourceModifiedError, ResourceExistsError) as error:
+            except HttpResponseError as error:
+                is_other = isinstance(error, (ResourceModifiedError, ResourceExistsError))
+                if not is_other and code_of(error) != _BLOCKS_GONE:
+                    raise
                 written = written_with(index, mark, self._call)
                 if not written:
                     self._copy_anew(index, copy)
-                    why = f"Another process is writing to the archive '{self.name}'."
-                    raise ArchiveError(why, RUN_AGAIN) from error
+                    raise self._disputed() from error
             self._etag, self._since = written['etag'], written['last_modified']
             self.made_of_index = None
 
@@ -244,26 +260,31 @@ class BlobArchive:
     def _staged(self, blobs: list[Any], chunks: Iterable[bytes], told: Callable[[bytes], None]) -> bytes | list[Any]:
         """Send these bytes as blocks of each blob, and tell each block; gives what `_commit` takes.
 
-        A few bytes are not sent yet.
+        A few bytes are not sent yet. The names of the blocks are of this call alone: of two that write the same blob,
+        neither commits what the other one sent.
         """
         blocks: list[Any] = []
+        begin = uuid4().hex[:16]
         coming = _blocks(chunks)
         first = next(coming, b'')
         told(first)
         if len(first) < SMALL:
             return first
-        self._stage(blobs, first, blocks)
+        self._stage(blobs, first, blocks, begin)
         for block in coming:
-            self._stage(blobs, block, blocks)
+            self._stage(blobs, block, blocks, begin)
             told(block)
         return blocks
 
-    def _stage(self, blobs: list[Any], block: bytes, blocks: list[Any]) -> None:
-        identifier = base64.b64encode(b'%08d' % len(blocks)).decode()
+    def _stage(self, blobs: list[Any], block: bytes, blocks: list[Any], begin: str) -> None:
+        identifier = base64.b64encode(f'{begin}{len(blocks):08}'.encode()).decode()
         options = {'length': len(block), 'validate_content': True, **UNLOGGED}
         for blob in blobs:
             self._call(blob.stage_block, identifier, block, size=len(block), **options)
         blocks.append(self._block_type(identifier))
+
+    def _disputed(self) -> ArchiveError:
+        return ArchiveError(f"Another process is writing to the archive '{self.name}'.", RUN_AGAIN)
 
     def _copy_anew(self, index: Any, copy: Any) -> None:
         """Make the copy that of the index that is there."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from ..decide.manifests import is_digest
 from ..spelling import printable
 from ..state_files import HELD, sync_directory
 from .plain_files import NOT_PLAIN, checksum_of, chunks_of, opened, sync_down, write_files
@@ -26,7 +27,6 @@ _PARTIAL = '.partial'
 _LOCK = '.lock'
 _BLOBS = 'blobs'
 _ASIDE = re.compile(r'[0-9a-f]{32}\Z')
-_BLOB = re.compile(r'[0-9a-f]{64,128}\Z')
 _JOURNAL = re.compile(r'([\w.-]{1,100})\.jsonl\Z')
 _BLOCK = 4096
 _MAKE_ROOM = 'Make room there, or give another directory; what was archived so far is not fetched again.'
@@ -80,7 +80,7 @@ class DirectoryArchive:
             return shutil.disk_usage(self._place()).free
 
     def sizes(self) -> dict[str, int]:
-        """What is there, by digest, unverified."""
+        """What is there, by digest, unverified; what has another name is of somebody else."""
         with self._usable():
             found: dict[str, int] = {}
             for folder in self._blob_folders():
@@ -89,7 +89,7 @@ class DirectoryArchive:
                         {
                             f'{folder.name}:{file.name}': file.stat(follow_symlinks=False).st_size
                             for file in files
-                            if _BLOB.match(file.name) and file.is_file(follow_symlinks=False)
+                            if is_digest(f'{folder.name}:{file.name}') and file.is_file(follow_symlinks=False)
                         }
                     )
             return found

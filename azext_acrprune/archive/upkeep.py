@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from uuid import uuid4
 
+from ..decide.graph import walk
 from ..decide.manifests import MAX_MANIFEST_BYTES, read_manifest
 from ..model import Content
-from .catalog import catalog_of, index_to_change
+from .catalog import Catalog, catalog_of, index_to_change
 from .patience import NO_PATIENCE, Patience, writing
 from .pure.layout import (
     RUN_BEGINS,
@@ -42,7 +43,7 @@ class Verified:
     """What reading every byte of an archive gave.
 
     `damaged` says of digests why they are no good; `broken` are the records of images that cannot come back whole, with
-    the reason; `bare` those of which only the manifest was archived.
+    the reason; `bare` those of which only manifests were archived.
     """
 
     sizes: Mapping[str, int]
@@ -70,12 +71,16 @@ def verify(target: Target, heard: Callable[[int], None] = lambda _: None) -> Ver
         ordered = sorted(sizes)
         damaged = {digest: told for digest, told in zip(ordered, threads.map(why, ordered), strict=True) if told}
     images = [record for record in catalog.index.records if record.tag is None]
+    with_blobs: dict[str, bool] = {}
+    for record in images:
+        if record.image_size is not None:  # what has no blobs lacks none
+            with_blobs[record.digest] = with_blobs.get(record.digest, False) or record.image_size != record.size
     kept = read_kept(target, (record.digest for record in images))
     present = set(sizes) - set(damaged)
     broken: list[tuple[Record, str]] = []
     bare: list[Record] = []
     for record in images:
-        told, is_bare = _image(record, kept, present)
+        told, is_bare = _image(record, kept, present, with_blobs)
         if is_bare:
             bare.append(record)
         elif told:
@@ -94,20 +99,31 @@ def _damage(target: Target, digest: str) -> str | None:
     return None if content.hexdigest() == expected else f'its {size} bytes are not those of its digest'
 
 
-def _image(record: Record, kept: Mapping[str, Kept], present: set[str]) -> tuple[str | None, bool]:
-    """(why an image cannot come back from the archive alone, whether only its manifest was archived)"""
+def _image(
+    record: Record, kept: Mapping[str, Kept], present: set[str], with_blobs: Mapping[str, bool]
+) -> tuple[str | None, bool]:
+    """(why an image cannot come back from the archive alone, whether only manifests of it were archived)
+
+    What is inside an index counts, too. `with_blobs` says of digests whether they were archived with their blobs; of
+    others only the manifest was, where all blobs are missing.
+    """
     if record.digest not in kept:
         return ('its manifest is missing or damaged', False)
-    content = kept[record.digest].content
-    blobs = [blob.digest for blob in content.blobs]
-    lost = [digest for digest in blobs if digest not in present]
-    children = [child for child in content.children if child not in kept and child not in content.inlined]
-    if children:
-        return (f'its child {children[0]} is missing or damaged', False)
-    archived_bare = record.image_size == record.size if record.image_size is not None else len(lost) == len(blobs)
-    if lost and archived_bare:
-        return (None, True)
-    return (f'its blob {lost[0]} is missing or damaged' if lost else None, False)
+
+    def inside(digest: str) -> list[str]:
+        content = kept[digest].content if digest in kept else Content(0)
+        return [child for child in content.children if child in kept or child not in content.inlined]
+
+    is_bare = False
+    for digest in walk([record.digest], inside):
+        if digest not in kept:
+            return (f'its child {digest} is missing or damaged', False)
+        blobs = [blob.digest for blob in kept[digest].content.blobs]
+        lost = [blob for blob in blobs if blob not in present]
+        if lost and with_blobs.get(digest, len(lost) < len(blobs)):
+            return (f'its blob {lost[0]} is missing or damaged', False)
+        is_bare = is_bare or bool(lost)
+    return (None, is_bare)
 
 
 @dataclass(frozen=True)
@@ -149,7 +165,7 @@ class Garbage:
 
 def find_garbage(target: Target) -> Garbage:
     """What compacting would remove. Raises ArchiveError where it is not known what is needed, and NotAnArchive."""
-    return _garbage(target, catalog_of(target).index)
+    return _garbage(target, catalog_of(target))
 
 
 def compact(target: Target, patience: Patience = NO_PATIENCE) -> Garbage:
@@ -158,8 +174,8 @@ def compact(target: Target, patience: Patience = NO_PATIENCE) -> Garbage:
     Raises ArchiveBusy while a run writes to the archive.
     """
     with writing(target, patience):
-        index = catalog_of(target).index
-        garbage = _garbage(target, index)
+        catalog = catalog_of(target)
+        index, garbage = catalog.index, _garbage(target, catalog)
         if garbage.sizes or index.compacting:
             target.replace_index(index_pieces(replace(index, compacting=uuid4().hex)))
             for batch in _batches(sorted(garbage.sizes)):
@@ -172,8 +188,15 @@ def _batches(digests: list[str]) -> Iterator[list[str]]:
     return (digests[start : start + _BATCH] for start in range(0, len(digests), _BATCH))
 
 
-def _garbage(target: Target, index: Index) -> Garbage:
-    """Raises ArchiveError for a manifest that cannot be read: what it needs is not known, and stays."""
+def _garbage(target: Target, catalog: Catalog) -> Garbage:
+    """Raises ArchiveError where an entry or a manifest cannot be read: what it needs is not known, and stays."""
+    index = catalog.index
+    if catalog.troubles:
+        raise ArchiveError(
+            f"The index of the archive '{target.name}' is damaged, so it is not known which blobs it needs: "
+            f'{catalog.troubles[0]} Nothing was removed.',
+            f"'az acr prune archive repair --archive {quote(target.name)}' makes it anew from what is in the archive.",
+        )
     sizes = target.sizes()
     roots = manifests_of(index)
     kept = read_kept(target, roots)

@@ -164,6 +164,47 @@ def test_nothing_is_removed_while_it_is_not_known_what_is_needed(filled):
     assert compact(filled.target).sizes and filled.names() == {'d', 'index', 'a', 'b', 'child'}
 
 
+def test_nothing_is_removed_while_an_entry_is_damaged_that_a_repair_brings_back(filled):
+    expire(filled.target, MARCH)
+    for name in (INDEX_FILE, COPY_FILE):
+        text = (filled.path / name).read_text()
+        (filled.path / name).write_text(text.replace(filled.digests['c'], 'sha256:damaged'))
+    before = filled.state()
+    with pytest.raises(ArchiveError, match='is damaged') as caught:
+        compact(filled.target)
+    assert 'archive repair' in caught.value.advice and filled.state() == before
+    repair(filled.target)
+    assert 'c' in filled.names() and verify(filled.target).broken == ()
+    compact(filled.target)
+    assert 'c' in filled.names() and verify(filled.target).broken == ()
+
+
+def test_a_layer_of_a_child_that_is_no_image_of_the_archive_is_missed(filled):
+    expire(filled.target, MARCH)
+    filled.at(filled.layers['child']).unlink()
+    assert [(record.digest, why) for record, why in verify(filled.target).broken] == [
+        (filled.digests['index'], f'its blob {filled.layers["child"]} is missing or damaged')
+    ]
+
+
+def test_an_index_of_whose_child_only_the_manifest_was_archived_is_no_damage(filled):
+    expire(filled.target, MARCH)
+    document = json.loads(filled.at(filled.digests['child']).read_bytes())
+    for part in (*document['layers'], document['config']):
+        filled.at(part['digest']).unlink()
+    verified = verify(filled.target)
+    assert filled.digests['index'] in {record.digest for record in verified.bare}
+
+
+def test_what_has_a_digest_of_another_algorithm_is_left_alone(filled):
+    other = filled.path / 'blobs' / 'blake3' / ('a' * 64)  # which image-spec registers
+    other.parent.mkdir()
+    other.write_bytes(b'{"artifactType": "application/vnd.acrprune.run.v1+json"}')
+    expire(filled.target, MARCH)
+    assert verify(filled.target).damaged == {} and not find_repair(filled.target).lost
+    assert compact(filled.target).sizes and other.exists()
+
+
 def test_what_another_tool_put_in_is_kept_with_its_layers(filled):
     layer = filled.blob(b'of another tool')
     config = filled.descriptor(filled.blob(b'config of another tool'))

@@ -73,6 +73,78 @@ def test_the_second_of_two_that_change_an_index_is_told_and_the_copy_is_of_the_f
     assert first.is_as_read() and not second.is_as_read()
 
 
+def test_of_two_that_write_a_large_index_at_once_the_first_has_its_own(archive, monkeypatch):
+    from azure.storage.blob import BlobClient
+
+    first, second = archive(), archive()
+    commit, others = BlobClient.commit_block_list, []
+
+    def commit_later(blob, blocks, **options):
+        if others:
+            raise KeyboardInterrupt  # the other run is killed before it commits what it sent
+        others.append(blob)
+        with pytest.raises(KeyboardInterrupt):
+            second.replace_index(index_pieces(theirs))
+        monkeypatch.undo()
+        return commit(blob, blocks, **options)
+
+    with first.writing():
+        digest = put(first, b'a')
+        assert index_to_change(first) is None and index_to_change(second) is None
+        ours, theirs = (
+            Index(tuple(record(digest, f'{name}-{number:03}') for number in range(300)))  # more than 32 KiB
+            for name in ('ours', 'theirs')
+        )
+        monkeypatch.setattr(BlobClient, 'commit_block_list', commit_later)
+        first.replace_index(index_pieces(ours))
+    assert others and {each.tag[:4] for each in open_catalog(archive()).index.records} == {'ours'}
+
+
+def test_a_layer_that_two_write_at_once_is_kept(archive):
+    first, second, data = archive(), archive(), b'c' * 20_000_000
+    digest = f'sha256:{hashlib.sha256(data).hexdigest()}'
+
+    def chunks():
+        yield data[:10_000_000]
+        second.put(digest, [data], lambda _: None)
+        yield data[10_000_000:]
+
+    first.put(digest, chunks(), lambda _: None)
+    assert b''.join(archive().chunks(digest)) == data and archive().holds(digest, len(data))
+
+
+def test_of_two_that_write_a_large_index_at_once_the_later_one_is_told_to_run_again(archive, monkeypatch):
+    from azure.storage.blob import BlobClient
+
+    first, second = archive(), archive()
+    commit, others = BlobClient.commit_block_list, []
+
+    def commit_later(blob, blocks, **options):
+        monkeypatch.undo()
+        others.append(second.replace_index(index_pieces(index)))
+        return commit(blob, blocks, **options)
+
+    with first.writing():
+        digest = put(first, b'a')
+        assert index_to_change(first) is None and index_to_change(second) is None
+        index = Index(tuple(record(digest, f'v{number:03}') for number in range(300)))  # more than 32 KiB
+        monkeypatch.setattr(BlobClient, 'commit_block_list', commit_later)
+        with pytest.raises(ArchiveError, match='Another process'):
+            first.replace_index(index_pieces(index))
+    assert others and open_catalog(archive()).troubles == ()
+
+
+def test_what_others_have_below_blobs_is_left_alone_and_no_blob_of_the_archive(archive, container):
+    Filled(None, archive())
+    others = ('blobs/notes/readme.txt', f'blobs/blake3/{"a" * 64}', 'blobs/sha256/readme.txt')
+    for name in others:
+        container.upload_blob(name, b'{"artifactType": "application/vnd.acrprune.run.v1+json"}')
+    expire(archive(), MARCH)
+    assert compact(archive()).sizes and verify(archive()).damaged == {}
+    repair(archive())
+    assert all(container.get_blob_client(name).exists() for name in others)
+
+
 def test_what_was_written_since_the_index_was_read_is_not_removed(service, archive):
     target = archive()
     with target.writing():
