@@ -23,7 +23,7 @@ from uuid import uuid4
 from ..decide.content_json import content_as_json
 from ..decide.graph import walk
 from ..decide.owed import OwedLocks
-from ..model import Content, Locks, OwedLock, Repository, counted_time, parse_ticks
+from ..model import BOUNDS, Content, Locks, OwedLock, Repository, counted_time, parse_ticks
 from ..prune_error import PruneError
 from ..registry.changes import Changes
 from ..registry.permit import Permit
@@ -32,9 +32,20 @@ from ..spelling import json_line
 from ..state_files import sync_directory
 from .unsettled import SUFFIX, OpenMark, has_open_mark
 
-_TEXTS = ('repository', 'digest', 'tag', 'subject', 'request', 'outcome', 'mediaType', 'at')
-_TEXT_OR_NOTHING = (str, type(None))
+_NAMES = ('repository', 'digest', 'tag', 'subject', 'to')
+_SAID = ('request', 'outcome', 'mediaType', 'at', 'error', 'reason', 'because', 'source')
+_OF_RUN = ('registry', 'command', 'who', 'host', 'pipeline', 'archive', 'planChecksum')
+_TIMES = ('createdTime', 'lastUpdateTime', 'nowTime')
+_DOCUMENTS = ('policy', 'given', 'promised', 'summary', 'owed', 'content')
+_TYPES: Mapping[str, type] = {
+    **dict.fromkeys((*_NAMES, *_SAID, *_OF_RUN, *_TIMES), str),
+    **dict.fromkeys(_DOCUMENTS, dict),
+    **dict.fromkeys(('usedBytes', 'softDeleteDays'), int),
+}
+"""What a line has under a key, if it has anything there."""
 _LISTS = ('locks', 'repositoryLocks')
+_SUMS = ('freedBytes', 'freedLaterBytes', 'manifests', 'tags', 'manifestsDeleted', 'tagsDeleted', 'skipped', 'failed')
+"""What is a number in the sums of a run, and in what was promised."""
 _RUN = re.compile(r'[\w.-]{1,200}\Z')
 """How the name of a run is spelled: it is that of a file."""
 
@@ -388,27 +399,52 @@ def lines_in(data: bytes) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             continue
         if _is_line(entry):
-            lines.append(entry)
+            lines.append(_with_tags(entry))
     return lines
+
+
+def _with_tags(entry: dict[str, Any]) -> dict[str, Any]:
+    """The line with what it says of each tag, also where it says nothing but the name."""
+    if 'tags' not in entry:
+        return entry
+    return {**entry, 'tags': [{'tag': tag} if isinstance(tag, str) else tag for tag in entry['tags']]}
 
 
 def _is_line(entry: Any) -> bool:
     """Whether a line has what lines of a journal have, where it has it: a disk may have damaged it."""
     if not isinstance(entry, dict) or not isinstance(entry.get('event'), str):
         return False
-    for key in _TEXTS:
-        if not isinstance(entry.get(key, ''), _TEXT_OR_NOTHING):
-            return False
+    there = {key: value for key, value in entry.items() if value is not None}
     tags = entry.get('tags', [])
     return (
-        all(_has_texts(entry[key]) for key in _LISTS if key in entry)
+        all(isinstance(value, _TYPES.get(key, object)) for key, value in there.items())
+        and all(_is_name(there[key]) for key in _NAMES if key in there)
+        and all(_has_texts(entry[key]) for key in _LISTS if key in entry)
+        and all(_has_sums(there[key]) for key in ('summary', 'promised') if key in there)
+        and _has_texts(there.get('owed', {}).get('locks', []))
         and isinstance(tags, list)
-        and all(isinstance(tag, str) or _is_tag(tag) for tag in tags)
+        and all(map(_is_tag, tags))
     )
 
 
+def _is_name(value: Any) -> bool:
+    """Whether a registry may call something so: in one line, and of characters that can be sent."""
+    return isinstance(value, str) and value.isprintable()
+
+
 def _is_tag(tag: Any) -> bool:
-    return isinstance(tag, dict) and isinstance(tag.get('tag'), str) and _has_texts(tag.get('locks', []))
+    if isinstance(tag, str):
+        return _is_name(tag)
+    if not isinstance(tag, dict) or not isinstance(tag.get('lastUpdateTime', ''), str):
+        return False
+    return _is_name(tag.get('tag')) and _has_texts(tag.get('locks', []))
+
+
+def _has_sums(document: Mapping[str, Any]) -> bool:
+    numbers = (document[key] for key in _SUMS if document.get(key) is not None)
+    return all(isinstance(number, int) for number in numbers) and (
+        document.get('freedBytes') is None or document.get('impact') in tuple(BOUNDS)
+    )
 
 
 def _has_texts(value: Any) -> bool:

@@ -129,7 +129,7 @@ def _is_believable(line: Mapping[str, Any]) -> bool:
     """Whether a line names nothing that no registry has: whoever may write to an archive may have written it."""
     from ..registry.protocol.listings import is_digest, is_repository, is_tag
 
-    tags = [entry.get('tag') if isinstance(entry, dict) else entry for entry in line.get('tags', ())]
+    tags = [entry['tag'] for entry in line.get('tags', ())]
     tags += [line['tag']] if line.get('tag') is not None else []
     digests = [line[key] for key in ('digest', 'subject') if line.get(key) is not None]
     names = [line['repository']] if line.get('repository') is not None else []

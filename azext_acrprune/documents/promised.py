@@ -28,6 +28,8 @@ def since_fields(run: Mapping[str, Any] | None, account: Account, until: str | N
     if run is None or account.used_bytes is None or run.get('usedBytes') is None or not run['summary']:
         return None
     summary = run['summary']
+    if summary.get('freedBytes') is None:
+        return None
     less = run['usedBytes'] - account.used_bytes
     rest = summary['freedBytes'] - less
     return {

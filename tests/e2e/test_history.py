@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -79,3 +80,30 @@ def test_journals_are_kept_for_the_time_that_is_set(az, registry, now, tmp_path)
     run_again('90d')
     assert not old.exists() and len(history(az, 'list').json) == len(list(folder.glob('*.jsonl'))) == 2
     assert os.stat(folder / 'index').st_mode & 0o777 == 0o600
+
+
+def test_lines_that_no_run_writes_are_no_errors_of_the_program(az, registry, now):
+    folder = az.home / 'acrprune' / 'journal'
+    folder.mkdir(parents=True)
+    Shelf(registry.storage, now).image('image')
+    image = {'repository': 'team/app', 'digest': 'sha256:aa'}
+    odd = [
+        {'event': 'end', 'summary': ['x']},
+        {'event': 'start', 'promised': 5},
+        {'event': 'start', 'registry': registry.login_server, 'policy': {'file': ['x']}, 'given': {'pins': [5]}},
+        {'event': 'request', 'request': 'deleteManifest', **image, 'repository': '\ud800'},
+        {'event': 'request', 'request': 'deleteManifest', **image, 'digest': 'sha256:\taa'},
+        {'event': 'request', 'request': 'retire', 'at': '2026-01-01T00:00:00Z', **image, 'tags': ['v1']},
+        {'event': 'later', **image, 'tags': ['v1']},
+    ]
+    start = {'event': 'start', 'registry': registry.login_server, 'at': '2026-01-01T00:00:00Z'}
+    for number, line in enumerate(odd):
+        lines = ''.join(f'{json.dumps(each)}\n' for each in (start, line))
+        (folder / f'20261201T000000.000000Z-aaaaaaa{number}.jsonl').write_text(lines)
+    runs = [path.stem for path in sorted(folder.glob('*.jsonl'))]
+    shown = [az(*PRUNE, 'history', 'show', '--run', run, '-o', 'table') for run in runs]
+    listed = az(*PRUNE, 'history', 'list', '-o', 'table')
+    planned = az(*PRUNE, 'plan', *TARGET, '--untagged')
+    undone = [az(*PRUNE, 'undo', *TARGET, '--run', run, '--dry-run') for run in runs]
+    assert [each.code for each in (listed, planned, *shown)] == [0] * (2 + len(runs))
+    assert not any('Traceback' in each.err or 'issues' in each.err for each in undone)

@@ -23,6 +23,7 @@ from azext_acrprune.apply.journal import (
 )
 from azext_acrprune.apply.retired import retirements_in
 from azext_acrprune.archive.pure.lost import lost_in
+from azext_acrprune.archive.pure.run_story import deleted_later
 from azext_acrprune.model import (
     UNLOCKED,
     Content,
@@ -245,11 +246,34 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path):
         {'event': 'request', 'tags': [{'tag': 5}]},
         {'event': 'request', 'tags': [{'tag': 'v1', 'locks': 'all'}]},
         {'event': 'request', 'tags': [{'locks': []}]},
+        {'event': 'request', 'tags': [{'tag': 'v1', 'lastUpdateTime': 5}]},
+        {'event': 'request', 'tags': ['v\t1']},
+        {'event': 'request', 'repository': '\ud800'},
+        {'event': 'request', 'digest': 'sha256:\ta'},
+        {'event': 'request', 'owed': ['deleteEnabled']},
+        {'event': 'request', 'owed': {'digest': 'sha256:a', 'locks': [{}]}},
+        {'event': 'request', 'content': 'x'},
+        {'event': 'outcome', 'error': ['x']},
+        {'event': 'end', 'summary': ['x']},
+        {'event': 'end', 'summary': {'freedBytes': 'x', 'impact': 'exact'}},
+        {'event': 'end', 'summary': {'freedBytes': 1, 'impact': 'exbct'}},
+        {'event': 'end', 'summary': {'freedBytes': 1, 'impact': []}},
+        {'event': 'start', 'promised': 5},
+        {'event': 'start', 'policy': 'all'},
+        {'event': 'start', 'usedBytes': 'x'},
+        {'event': 'start', 'registry': 5},
     ],
 )
 def test_a_line_that_no_run_writes_is_left_out(damaged):
-    whole = {'event': 'request', 'repository': 'team/app', 'tags': ['v1', {'tag': 'v2', 'locks': []}]}
+    whole = {'event': 'request', 'repository': 'team/app', 'tags': [{'tag': 'v1'}, {'tag': 'v2', 'locks': []}]}
     assert lines_in(''.join(f'{json.dumps(line)}\n' for line in (whole, damaged, whole)).encode()) == [whole, whole]
+
+
+def test_a_tag_in_plain_text_is_read_as_any_other():
+    later = {'event': 'later', 'repository': 'team/app', 'digest': IMAGE}
+    lines = lines_in(f'{json.dumps({**later, "tags": ["v1"]})}\n'.encode())
+    assert lines == [{**later, 'tags': [{'tag': 'v1'}]}]
+    assert deleted_later(lines)[0]['tags'] == ['v1']
 
 
 @pytest.mark.parametrize('reference, name, other', [(IMAGE, 'digest', 'tag'), ('v1', 'tag', 'digest')])

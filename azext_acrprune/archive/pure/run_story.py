@@ -78,7 +78,7 @@ def story_of(run: str, lines: Lines, state: str | None = None) -> Document:
 
 
 def _promised(promised: Mapping[str, Any] | None) -> Document | None:
-    if promised is None:
+    if not promised or None in (promised.get('manifests'), promised.get('tags'), promised.get('freedBytes')):
         return None
     return {
         'manifestsToDelete': promised.get('manifests'),
@@ -231,8 +231,13 @@ def _repositories(lost: Iterable[Lost]) -> list[Document]:
 def options_of(policy: Mapping[str, Any] | None) -> list[str]:
     """The options that select, as they are given to a command; of a policy file only that there was one."""
     policy = policy or {}
-    if 'file' in policy:
-        rules = [str(rule.get('name', number + 1)) for number, rule in enumerate(policy['file'].get('rules', ()))]
+    file = policy.get('file')
+    if isinstance(file, Mapping):
+        rules = [
+            str(rule.get('name', number + 1))
+            for number, rule in enumerate(file.get('rules') or ())
+            if isinstance(rule, Mapping)
+        ]
         options = ['--policy', f'(a file with the rules {", ".join(rules)})']
     else:
         options = _options(_selecting(policy))
@@ -253,5 +258,7 @@ def _option(name: str, value: Any) -> list[str]:
     option = '--' + re.sub('[A-Z]', lambda letter: f'-{letter[0].lower()}', name)
     if isinstance(value, list):
         many = name in ('repository', 'include', 'pins', 'pinsFrom', 'alias')
-        return [option, *value] if many and value else [text for each in value for text in (option, str(each))]
+        return (
+            [option, *map(str, value)] if many and value else [text for each in value for text in (option, str(each))]
+        )
     return [] if value in (False, 0, None) else [option] if value is True else [option, str(value)]
