@@ -153,7 +153,7 @@ def apply(
 
 def _apply(cmd: Command, plan_file: str, max_age: str, options: DeleteOptions, workspace: str | None) -> Document:
     from ..decide.retention import with_retention
-    from ..documents.planned import decide_as_planned, read_plan, refuse_other_retention
+    from ..documents.planned import decide_as_planned, read_plan, refuse_other_retention, state_of_plan
     from ..policy.ages import parse_age_or_date
 
     def decide(session: Session) -> Decided:
@@ -176,6 +176,8 @@ def _apply(cmd: Command, plan_file: str, max_age: str, options: DeleteOptions, w
         with typed_errors():
             host = login_server(cmd, sign_in.registry_name, sign_in.suffix)
             text = read_plan_text(cmd, options.registry.state, host, plan_file)
+        state = replace(options.registry.state, planned=state_of_plan(text))
+        options = replace(options, registry=replace(options.registry, state=state))
         return _delete(cmd, options, decide, record)
 
 

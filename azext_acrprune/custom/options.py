@@ -102,7 +102,8 @@ class StateOptions:
     """Where that is kept which later commands have to know: a directory or `azure-blob:ACCOUNT/CONTAINER[/PREFIX]`.
 
     A command that `changes` something has its lock, and waits so many seconds for it, unless `no_lock` says otherwise.
-    `policy_file` may name a state, too. With `no_cache` no cache of manifests is fetched.
+    `policy_file` may name a state, too, and `planned` is the one that a plan names. With `no_cache` no cache of
+    manifests is fetched.
     """
 
     state: str | None = None
@@ -110,6 +111,7 @@ class StateOptions:
     no_lock: bool = False
     changes: bool = False
     policy_file: str | None = None
+    planned: str | None = None
     no_cache: bool = False
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from knack.log import get_logger
@@ -17,7 +18,7 @@ from .recording import recorded
 from .regions import settling_of_named, unsettled_of
 from .selecting import policy_of_options, refuse_idle_patterns
 from .session import open_session
-from .states import refuse_unknown_state, write_plan
+from .states import refuse_unknown_state, state_of_policy, write_plan
 from .user_files import write_json
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def plan(
 ) -> Document:
     """What may be deleted, and what that frees; deletes nothing."""
     from ..documents.inventory_file import inventory_document
+    from ..documents.planned import STATE
     from ..show.money import saving_line
 
     options = SelectOptions.of(kwargs, policy_file)
@@ -51,6 +53,10 @@ def plan(
         with typed_errors():
             refuse_unknown_state(cmd, registry.state, out or '')
         policy = policy_of_options(options, registry.sign_in.registry_name)
+        with typed_errors():
+            state = state_of_policy(policy_file) if policy_file and not registry.state.state else None
+        if state:  # whoever carries out the plan has no policy
+            policy = replace(policy, given={**policy.given, STATE: state})
         with open_session(cmd, registry) as session:
             record.session = session
             decision = decide_by_rules(session, policy, options, everywhere=bool(inventory_out))

@@ -46,20 +46,25 @@ def state_in_use(cmd: Command) -> RegistryState | None:
 
 
 def name_of_state(cmd: Command, options: StateOptions) -> str | None:
-    """The state that an option names, the policy, or `az config set acrprune.state=...`. Raises PruneError."""
+    """The state that an option, the policy or the plan names, or the setting `acrprune.state`. Raises PruneError."""
     if options.state:
         return options.state
-    if options.policy_file:
-        from ..policy.named_state import state_named
-        from ..policy.parsing import PolicyError
+    of_policy = state_of_policy(options.policy_file) if options.policy_file else None
+    return of_policy or options.planned or cmd.cli_ctx.config.get('acrprune', 'state', fallback='') or None
 
-        try:
-            named = state_named(read_text(options.policy_file))
-        except PolicyError:
-            named = None  # whoever reads the policy says what is wrong with it
-        if named:
-            return named if named.startswith(BLOB_STATE) else os.path.join(os.path.dirname(options.policy_file), named)
-    return cmd.cli_ctx.config.get('acrprune', 'state', fallback='') or None
+
+def state_of_policy(policy_file: str) -> str | None:
+    """The state that a policy file names, by a name that means the same from any folder. Raises PruneError."""
+    from ..policy.named_state import state_named
+    from ..policy.parsing import PolicyError
+
+    try:
+        named = state_named(read_text(policy_file))
+    except PolicyError:
+        return None  # whoever reads the policy says what is wrong with it
+    if not named or named.startswith(BLOB_STATE):
+        return named
+    return os.path.abspath(os.path.join(os.path.dirname(policy_file), named))
 
 
 def open_store(cmd: Command, name: str) -> StateStore:
@@ -98,7 +103,8 @@ def checked_out(
     from ..state.registry_state import RegistryState
     from ..state.working_copy import working_copy
 
-    store = open_store(cmd, name)
+    with _named_by_plan(options):
+        store = open_store(cmd, name)
     with _folder_errors(cmd), working_copy(cmd.cli_ctx.config.config_dir, name, host) as folder:
         state = RegistryState(store, host, folder)
         try:
@@ -215,6 +221,18 @@ def _holder(cmd: Command, username: str | None) -> dict[str, str]:
 
     now = f'{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC'
     return {'command': f'az {cmd.name}', 'who': who(cmd, username), 'machine': platform.node(), 'since': now}
+
+
+@contextmanager
+def _named_by_plan(options: StateOptions) -> Iterator[None]:
+    """Say of a state that cannot be opened where its name is from, if a plan has it."""
+    try:
+        yield
+    except PruneError as error:
+        if options.state or not options.planned:
+            raise
+        advice = f'{error.advice} The plan names this state, as its policy did. --state names another one.'
+        raise PruneError(error.message, advice, error.kind) from error
 
 
 @contextmanager

@@ -34,6 +34,8 @@ _TEXTS = {
     'unlock': ('repository',),
 }
 """What each entry of a plan says in words, by the list that it stands in."""
+STATE = 'state'
+"""The key of the policy of a plan under which the state is that the policy file named."""
 _ALWAYS = ('delete', 'untag', 'warnings')
 
 
@@ -104,6 +106,15 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: int | None = 
     if max_age_seconds is not None and now - created > max_age_seconds * TICKS_PER_SECOND:
         raise PlanRefused('The plan is too old.', f'{again} Or allow its age with --max-age.')
     return Plan(document)
+
+
+def state_of_plan(text: str) -> str | None:
+    """The state that the plan in a file names, where its policy did: it is needed before the plan itself is read."""
+    try:
+        named = json.loads(text)['policy'].get(STATE)
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return None  # whoever reads the plan says what is wrong with it
+    return named if isinstance(named, str) and named else None
 
 
 def _is_whole(document: Document) -> bool:

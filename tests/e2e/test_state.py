@@ -237,6 +237,27 @@ def test_a_policy_names_its_state_and_a_plan_in_it_is_applied_elsewhere(az, mach
     assert back['manifestsRestored'] == applied['summary']['manifestsDeleted']
 
 
+def test_the_state_of_a_policy_has_the_journal_of_the_run_that_carries_out_its_plan(
+    az, registry, now, tmp_path, folder
+):
+    telling(registry.storage, now)
+    policy, out = tmp_path / 'policy.yaml', str(tmp_path / 'plan.json')
+    rule = 'rules: [{name: old, match: {tagged: false}, when: {olderThan: 30d}, do: delete}]\n'
+    policy.write_text(f'version: 1\nstate: state\n{rule}')
+    plan = az(*PRUNE, 'plan', *TARGET, '--policy', str(policy), '--out', out, check=True).json
+    assert plan['policy']['state'] == str(folder)
+    (tmp_path / 'other').mkdir()
+    az(*PRUNE, 'plan', *TARGET, '--policy', str(policy), '--state', str(tmp_path / 'other'), check=True)
+    folder.rename(tmp_path / 'not mounted')
+    refused = az(*PRUNE, 'apply', *TARGET, '--plan', out, '--yes')
+    assert refused.code == 1 and 'The plan names this state' in refused.err and str(folder) in refused.err
+    assert registry.counters['manifest_delete'] == 0
+    (tmp_path / 'not mounted').rename(folder)
+    run = az(*PRUNE, 'apply', *TARGET, '--plan', out, '--yes', check=True).json['run']
+    listed = az(*PRUNE, 'history', 'list', '--state', str(folder), check=True).json
+    assert [each['run'] for each in listed] == [run] and not (az.home / 'acrprune' / 'journal').exists()
+
+
 def test_a_working_copy_that_is_deleted_meanwhile_takes_no_journal_out_of_the_state(az, registry, now, folder):
     done = []
     telling(registry.storage, now)
