@@ -339,6 +339,8 @@ def _carry_out(session: Session, agreed: _Agreed) -> Document:
         result = _execute(session, decided, journal, safe)
         result.update(run=journal.run, archive=where, interrupted=result['summary']['interrupted'])
         with suppress(JournalError):  # what was deleted is told in any case
+            for failed in result['failed']:  # the last listing may have what the registry said is gone
+                journal.note('failed', **failed)
             journal.write('end', summary=result['summary'])
         return result
 

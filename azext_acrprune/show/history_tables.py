@@ -110,11 +110,14 @@ def _told(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield 'from', f'and {len(story["repositories"]) - _MOST} more repositories'
     if story['error']:
         yield 'error', story['error']
-    for row in story['failed'][: _MOST - 1]:
+    failed, number = story['failed'], story['notDone'] + story['unknown']
+    for row in failed[: _MOST - (number > _MOST)]:
         yield (
             'not done',
             f'{row["repository"]} {short_digest(row.get("tag") or row.get("digest") or "")}: {row["error"]}',
         )
+    if number > _MOST:
+        yield 'not done', f'and {number - _MOST + 1} more'
 
 
 def _image(story: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -107,3 +107,23 @@ def test_lines_that_no_run_writes_are_no_errors_of_the_program(az, registry, now
     undone = [az(*PRUNE, 'undo', *TARGET, '--run', run, '--dry-run') for run in runs]
     assert [each.code for each in (listed, planned, *shown)] == [0] * (2 + len(runs))
     assert not any('Traceback' in each.err or 'issues' in each.err for each in undone)
+
+
+def test_what_the_registry_lists_still_after_it_said_that_it_is_gone_is_told_as_in_the_answer_of_the_run(
+    az, registry, now
+):
+    shelf = Shelf(registry.storage, now)
+    shelf.image('image')
+    ghost = shelf.image('ghost')
+
+    def lose(method, path):
+        if method == 'DELETE' and path.endswith(ghost):
+            registry.storage.make_ghost('team/app', ghost)
+
+    registry.on_request = lose
+    summary = az(*PRUNE, 'untagged', *TARGET, '--max-percent', '100', '--yes').json['summary']
+    story = history(az, 'show').json
+    assert (summary['manifestsDeleted'], summary['failed']) == (1, 1)
+    assert (story['manifestsDeleted'], story['notDone']) == (1, 1)
+    assert [row['digest'] for row in story['failed']] == [ghost]
+    assert '1 not done' in history(az, 'show', '-o', 'table').out

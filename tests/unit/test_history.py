@@ -60,6 +60,27 @@ def test_a_tag_that_was_gone_is_done_and_a_push_that_found_nothing_is_not():
     assert (told['done'], told['notDone']) == (1, 1)
 
 
+def test_what_the_registry_listed_after_it_said_that_it_is_gone_was_not_done():
+    tag = asked(3, request='deleteTag', tag='v1')
+    listed = [
+        {'event': 'failed', 'repository': 'team/app', 'digest': digest(1), 'error': 'listed still'},
+        {'event': 'failed', 'repository': 'team/app', 'digest': digest(3), 'tag': 'v1', 'error': 'listed still'},
+    ]
+    told = story_of('r', run_of(asked(1, 'not_found', 'gone'), asked(2), tag, listed))
+    assert (told['done'], told['notDone'], told['manifestsDeleted'], told['tagsDeleted']) == (1, 2, 1, 0)
+    assert [row['error'] for row in told['failed']] == ['listed still', 'listed still']
+    assert told['doneByRequest'] == {'deleteManifest': 1}
+
+
+@pytest.mark.parametrize('number, more', [(3, 0), (4, 0), (5, 2), (60, 57)])
+def test_what_was_not_done_is_named_or_counted(number, more):
+    lines = run_of(*(asked(each, 'locked', 'no') for each in range(number)))
+    rows = run_rows({**story_of('r', lines), 'requests': []})
+    named = [row['TOLD'] for row in rows if row['TOLD'].endswith(': no')]
+    assert len(named) + more == number
+    assert any(f'and {more} more' in row['TOLD'] for row in rows) is bool(more)
+
+
 def test_sums_are_by_reason_and_by_repository():
     lines = run_of(
         asked(1, reason='untagged', because='untagged for 1d or longer', tags=[{'tag': 'a'}, {'tag': 'b'}]),

@@ -16,6 +16,9 @@ from .lost import Lost, is_deletion, lost_in
 _DONE = ('done', 'not_found')
 """Outcomes of a deletion after which the thing is gone: a referrer goes with its subject, before its own turn."""
 
+_STAYED = 'stayed'
+"""What became of a thing that the registry listed still, or again, after it had said that it is gone."""
+
 _ASIDE = ('setLocks', 'mountBlob', 'uploadBlob')
 """Requests that only help others: what became of these says what became of the run."""
 
@@ -59,7 +62,8 @@ def _left_unlocked(owed: OwedLock) -> Document:
 def story_of(run: str, lines: Lines, state: str | None = None) -> Document:
     """What a run did and why, in sums; and how it can be undone, with the `state` that was named for it."""
     start, end = _start(lines), _last(lines, 'end')
-    lost = [each for each in lost_in(lines) if not each.later]
+    stayed = {thing for thing, outcome in _by_thing(lines).items() if outcome == _STAYED}
+    lost = [each for each in lost_in(lines) if not (each.later or stayed & _things_of(each))]
     return {
         **summary_of(run, lines),
         'policy': start.get('policy'),
@@ -169,10 +173,28 @@ def _thing(line: Mapping[str, Any]) -> tuple[Any, ...]:
     return line.get('request'), line.get('repository'), line.get('tag') or line.get('digest')
 
 
+def _things_of(lost: Lost) -> set[tuple[Any, ...]]:
+    """What was asked for to lose this."""
+    if lost.untagged:
+        return {('deleteTag', lost.repository, tag) for tag, _ in lost.tags}
+    return {('deleteManifest', lost.repository, lost.digest)}
+
+
+def _stayed(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The thing of which a line says that it is not gone."""
+    request = 'deleteTag' if line.get('tag') else 'deleteManifest'
+    return _thing({**line, 'request': request})
+
+
 def _by_thing(lines: Lines) -> dict[tuple[Any, ...], str]:
-    """What became of each manifest and tag that something was asked for: the last word of it, unless it was done."""
+    """What became of each manifest and tag that something was asked for: the last word of it, unless it was done.
+
+    What the run itself found to be there in the end was not done.
+    """
     found: dict[tuple[Any, ...], str] = {}
     for line in lines:
+        if line['event'] == 'failed' and found.get(_stayed(line)) == 'done':
+            found[_stayed(line)] = _STAYED
         if line.get('request') in _ASIDE or line['event'] not in ('request', 'outcome'):
             continue
         thing, outcome = _thing(line), line.get('outcome')
@@ -192,6 +214,7 @@ def _done_by_request(lines: Lines) -> dict[str, int]:
 def _failed(lines: Lines) -> Iterator[Document]:
     """What was not done, with the last error."""
     errors = {_thing(line): line.get('error') for line in lines if line['event'] == 'outcome'}
+    errors.update({_stayed(line): line.get('error') for line in lines if line['event'] == 'failed'})
     for thing, outcome in _by_thing(lines).items():
         if outcome != 'done':
             request, repository, name = thing
