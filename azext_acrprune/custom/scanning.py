@@ -48,17 +48,7 @@ def scan(
     bound = options.scan.impact == 'bound'
     cached = session.facts.cache_rules or ()
     extent = Extent(
-        selection,
-        bound,
-        tags,
-        labels,
-        session.concurrency,
-        options.scan.order,
-        anew,
-        cached,
-        only,
-        everywhere,
-        orphans,
+        selection, bound, tags, labels, session.concurrency, options.scan.order, anew, cached, only, everywhere, orphans
     )
     inventory = session.run(
         scan(session.registry, session.host, extent, session.reporter, session.cache, session.limit.is_over)

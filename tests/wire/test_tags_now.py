@@ -11,8 +11,8 @@ from azext_acrprune.archive.pure.lost import as_kept, by_node
 from azext_acrprune.archive.undelete import what_is_kept
 from azext_acrprune.policy.flags import Flags, policy_of
 from tests.wire.plain import undelete
-from tests.wire.test_unseen_changes import archived, restored, ruled
 from tests.wire.test_hidden import APP, image
+from tests.wire.test_unseen_changes import archived, restored, ruled
 
 
 @pytest.fixture
