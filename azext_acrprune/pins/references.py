@@ -55,6 +55,13 @@ _STANDS_FOR = re.compile(r'(?:\A|/)[A-Z][A-Z_]*(?:/|\Z)')
 """A step of a path in capitals, as in documentation: `REPOSITORY`, `YOUR_TEAM`."""
 
 _NO_IMAGES = re.compile(r'/?(?:v2|oauth2|acr/v1)(?:/|\Z)')
+"""What paths of the registry's API begin with. Repositories may begin so, too."""
+
+_OF_API = re.compile(
+    r'/?(?:(?:v2|oauth2|acr/v1)/?\Z|(?:v2|acr/v1)/_catalog(?:/|\Z)|oauth2/(?:token|exchange)/?\Z'
+    r'|(?:v2|acr/v1)/.{1,600}/(?:tags|manifests|blobs|referrers|_tags|_manifests|_metadata)(?:/|\Z))'
+)
+_WEB = ('http://', 'https://')
 _COMPARED = re.compile(
     r'\b(?:starts_?with|has_?prefix|ends_?with|contains|includes|matches)\s?\([^()\n]{0,200}\Z', re.IGNORECASE
 )
@@ -189,7 +196,7 @@ def _split(text: str, names: RegistryNames) -> str | None:
     match = _finder(names).fullmatch(_without_scheme(text.strip()))
     if not match or not match['host'] or match['tag'] or match['digest'] is not None:
         return None
-    if _NO_IMAGES.match(match['path']) or _OF_PAGES.search(match['path']):
+    if _is_of_api(match['path'], text, text.find('://') + 3) or _OF_PAGES.search(match['path']):
         return None
     return _repository(match['path'])
 
@@ -230,7 +237,8 @@ def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
         return
     if not tag and digest is None and _OF_PAGES.search(path):
         return
-    if _NO_IMAGES.match(path) or not path.strip('./'):
+    written = path if not tag and digest is None else f'{path}:'
+    if _is_of_api(written, match.string, match.start()) or not path.strip('./'):
         return
     if _STANDS_FOR.search(path) and not match.group()[:1].isupper():
         if known:
@@ -268,6 +276,12 @@ def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
         yield from _references(reference_to(path, tag, None, known))
 
 
+def _is_of_api(path: str, text: str, start: int = 0) -> bool:
+    """Whether what follows a host, which begins at `start` in a text, is a path of the registry's API, and no image."""
+    is_address = text[max(0, start - 8) : start].lower().endswith(_WEB)
+    return (_NO_IMAGES if is_address else _OF_API).match(path) is not None
+
+
 def _why_open(text: str, end: int) -> str:
     """Why a name that ends there is no image `latest`: a tag without a value follows, or more of the name."""
     if _EMPTY_TAG_FOLLOWS.match(text, end):
@@ -285,7 +299,7 @@ def _names_image(match: Any) -> bool:
     """Whether a host and a tag that are both filled in elsewhere stand for an image, and not for a path or a port."""
     before = match.string[max(0, match.start() - 8) : match.start()].lower()
     path = _TEMPLATE.sub('', match['path']).strip('/.')
-    return bool(path) and not before.endswith(('http://', 'https://', '/')) and not path.startswith(('src', 'bin'))
+    return bool(path) and not before.endswith((*_WEB, '/')) and not path.startswith(('src', 'bin'))
 
 
 def _references(finding: Finding) -> Iterator[Finding]:

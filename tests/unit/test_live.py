@@ -57,6 +57,12 @@ RELEASE = packed(
 )
 
 
+@pytest.mark.parametrize('image', ['v2/app:1.0', f'v2/app@{DIGEST}', 'oauth2/proxy:7.4.0', 'acr/v1/app:2'])
+def test_a_repository_whose_name_begins_as_the_api_does_is_seen(image):
+    pod = {'kind': 'Pod', 'spec': {'containers': [{'name': 'a', 'image': f'{HOST}/{image}'}]}}
+    assert in_cluster(pod) == ({image}, [])
+
+
 @pytest.mark.parametrize('item', [secret(encoded(RELEASE)), settings(RELEASE)])
 def test_a_release_of_helm_has_its_manifest_its_hooks_and_what_was_given(item):
     assert in_cluster(item) == ({'web:1', 'migrate:1', 'given:1'}, [])

@@ -70,6 +70,35 @@ def test_a_digest_in_every_spelling(text):
     assert found(text) == [Reference('app', None, DIGEST)]
 
 
+@pytest.mark.parametrize('name', ['v2/app', 'oauth2/proxy', 'acr/v1', 'acr/v1/app', 'v2/token'])
+def test_a_repository_may_begin_as_paths_of_the_api_do(name):
+    for text in (f'myreg.azurecr.io/{name}', f'docker://myreg.azurecr.io/{name}'):
+        assert found(f'{text}:1.0') == [Reference(name, '1.0')]
+        assert found(f'{text}@{DIGEST}') == [Reference(name, None, DIGEST)]
+    assert found(f'run $ACR/{name}:1.0') == [Reference(name, '1.0', certain=False)]
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        'v2/',
+        'v2/_catalog',
+        'v2/team/app/tags/list',
+        f'v2/team/app/blobs/{DIGEST}',
+        f'v2/team/app/referrers/{DIGEST}',
+        'oauth2/token',
+        'oauth2/exchange?service=x',
+        'acr/v1/_catalog',
+        'acr/v1/team/app/_tags/v1',
+        f'acr/v1/team/app/_manifests/{DIGEST}',
+    ],
+)
+def test_a_path_of_the_api_is_no_image(path):
+    for text in (f'https://myreg.azurecr.io/{path}', f'curl -s myreg.azurecr.io/{path}', f'curl $ACR/{path}'):
+        assert found(text) == []
+    assert not any(isinstance(finding, Reference) for finding in found('https://myreg.azurecr.io/v2/team/app:1.0'))
+
+
 def test_a_tag_and_a_digest():
     assert found(f'myreg.azurecr.io/app:v1@{DIGEST}') == [Reference('app', 'v1', DIGEST)]
 
@@ -217,6 +246,8 @@ def test_the_parts_of_a_reference_alone():
     assert split_repository('oci://myreg.azurecr.io/team/app', NAMES) == 'team/app'
     assert split_repository('myreg.azurecr.io/team/app:v1', NAMES) is None
     assert split_repository('nginx', NAMES) is None
+    assert split_repository('myreg.azurecr.io/v2/app', NAMES) == 'v2/app'
+    assert split_repository('https://myreg.azurecr.io/v2/app', NAMES) is None
     assert reference_to('app', None, 'ab') == Unresolved('app@ab', 'its digest is not spelled like one')
     assert NAMES.has('MyReg.azurecr.io:443') and not NAMES.has('other.azurecr.io')
 
