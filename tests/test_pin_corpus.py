@@ -181,6 +181,34 @@ def test_what_never_ends_or_nests_without_end_has_an_end(unit):
         assert time.process_time() - start < 60, f'{kind}, which takes a hundredth of that'
 
 
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        (
+            'x.ts',
+            'let obj = cfg;\nobj = obj.a; obj = obj.b; obj = obj.c; obj = obj.d; obj = obj.e; obj = obj.f;\n'
+            'const img = `${obj.registry}/${obj.repo}:${obj.tag}`;\n',
+        ),
+        (
+            'representer.py',
+            'class SafeRepresenter:\n    def represent_complex(self, data):\n        if data.imag == 0.0:\n'
+            "            data = '%r' % data.real\n        elif data.real == 0.0:\n            data = '%rj' % data.imag\n"
+            "        elif data.imag > 0:\n            data = '%r+%rj' % (data.real, data.imag)\n"
+            "        else:\n            data = '%r%rj' % (data.real, data.imag)\n"
+            "        return self.represent_scalar('tag:yaml.org,2002:python/complex', data)\n",
+        ),
+        (
+            'x.js',
+            'let node = root;\n' + 'node = node.next;\nnode = node.prev;\n' * 40 + 'pull(`${node.a}/${node.b}:1`);\n',
+        ),
+    ],
+)
+def test_names_that_are_given_parts_of_themselves_take_no_time(name, text):
+    start = time.process_time()
+    read_pins(text.encode(), name, NAMES)
+    assert time.process_time() - start < 10, f'{name}, which takes a hundredth of that'
+
+
 SHAPES = [(name, (CORPUS / name).read_bytes()) for name in sorted(EXPECTED)] + [
     (name if name != '-' else STANDARD_INPUT, text.encode()) for case in cases() for name, text in case.files.items()
 ]

@@ -205,10 +205,11 @@ def _by_another_name(name: str, scope: Scope | None, busy: Busy) -> list[Filled]
     here = scope if rest and len(busy) <= _DEEPEST else None
     while here is not None:
         found = []
+        followed = (here.number, f'{head}.')  # once, as `image = image.next` makes ever longer names
         for value in here.own(head):
             match = _NAME_ALONE.match(value.text)
-            place = f'${{{match[1]}.{rest}}}' if match and (here.number, name) not in busy else ''
-            made = filled(place, here, busy | {(here.number, name)}) if place else []
+            place = f'${{{match[1]}.{rest}}}' if match and followed not in busy else ''
+            made = filled(place, here, busy | {followed}) if place else []
             found += [replace(each, lines=each.lines | {value.place}) for each in made if each.text != place]
         if found:
             return found
