@@ -14,12 +14,14 @@ A case of a `.txt` file is `#### case: NAME`, one or more `#### file: PATH` with
 
     ~ #NUMBER                                        so many places need a warning, whichever they are
 
-In texts, a digit between guillemets stands for the 64 hexadecimal digits of a digest.
+In texts, a digit between guillemets stands for the 64 hexadecimal digits of a digest: they begin with it, and each case
+has its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import re
 import tempfile
@@ -73,9 +75,10 @@ class Score:
 
 def cases(folder: Path = FOLDER) -> Iterator[Case]:
     for path in sorted(folder.glob('*.txt')):
-        text = re.sub('«([0-9a-f])»', lambda match: match[1] * 64, path.read_text(encoding='utf-8'))
-        for part in text.split('#### case: ')[1:]:
-            head, _, pins = part.partition('#### pins:\n')
+        for part in path.read_text(encoding='utf-8').split('#### case: ')[1:]:
+            of_case = hashlib.sha256(part.encode()).hexdigest()[:48]
+            text = re.sub('«([0-9a-f])»', lambda match, rest=of_case: match[1] * 16 + rest, part)
+            head, _, pins = text.partition('#### pins:\n')
             name, *files = head.split('#### file: ')
             pairs = [file.split('\n', 1) for file in files]
             yield Case(path.stem, name.strip(), dict(pairs), tuple(pins.split('\n')[:-1]))

@@ -192,7 +192,8 @@ def test_what_never_ends_or_nests_without_end_has_an_end(unit):
         (
             'representer.py',
             'class SafeRepresenter:\n    def represent_complex(self, data):\n        if data.imag == 0.0:\n'
-            "            data = '%r' % data.real\n        elif data.real == 0.0:\n            data = '%rj' % data.imag\n"
+            "            data = '%r' % data.real\n        elif data.real == 0.0:\n"
+            "            data = '%rj' % data.imag\n"
             "        elif data.imag > 0:\n            data = '%r+%rj' % (data.real, data.imag)\n"
             "        else:\n            data = '%r%rj' % (data.real, data.imag)\n"
             "        return self.represent_scalar('tag:yaml.org,2002:python/complex', data)\n",

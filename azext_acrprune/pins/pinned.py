@@ -61,10 +61,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a file that may be names of repositories and tags, with the line of each, which counts from 1."""
+    """The words of a file that may be names of repositories and tags, with the line of each, which counts from 1.
+
+    `hosted` are those that stand right behind the name of the registry, and `versions` those at a name like `tag`.
+    Of the repositories that are `literal` an image stands in the file in one piece, letter by letter.
+    """
 
     source: str
     lines: Mapping[str, int]
+    hosted: frozenset[str] = frozenset()
+    versions: frozenset[str] = frozenset()
+    literal: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def read_pins(data: bytes, source: str, names: RegistryNames, beside: Scope | No
         found = reader.collector.found()
         if reader.collector.explains or len(text) > _MOST_CODE:
             return found
-        return replace(found, words=(words_of(text, source, names),))
+        return replace(found, words=(words_of(text, source, names, found.pins),))
     except RecursionError:
         found = merged(
             found_in(find_references(line, names), source, number) for number, line in enumerate(text.split('\n'), 1)

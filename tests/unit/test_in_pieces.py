@@ -46,14 +46,23 @@ def test_a_tag_that_only_the_manifest_listing_shows_counts_too():
     assert pinned({'a.yaml': APART}, Repository('hr/payroll', {DIGEST: manifest})) == ['hr/payroll:3.6.0 a.yaml:2']
 
 
-def test_a_digest_counts_beside_its_repository_and_nowhere_else():
+def test_a_digest_counts_wherever_it_stands():
     other = f'sha256:{"e" * 64}'
     of = Repository('hr/payroll', {digest: Manifest(digest, Content(100)) for digest in (DIGEST, other)})
-    text = f'target: hr/payroll\nbuild: 3.6.0\nsum: {DIGEST}\n'
-    assert pinned({'a.yaml': text}, of) == [f'hr/payroll@{DIGEST} a.yaml:1']
-    assert pinned({'a.yaml': f'team: hr\nunit: payroll\nsum: {"0" * 64}\n'}, of) == [f'hr/payroll@{DIGEST} a.yaml:2']
-    assert not pinned({'a/a.yaml': 'target: hr/payroll\n', 'b.yaml': f'sum: {DIGEST}\n'}, of)
-    assert not pinned({'a.yaml': f'target: hr/leave\nsum: {DIGEST}\n'}, of)
+    for text in (f'sum: {DIGEST}\n', f'target: hr/leave\nsum: {"0" * 64}\n'):
+        assert pinned({'a/a.yaml': 'target: hr/payroll:1\n', 'b.yaml': text}, of) == [
+            f'hr/payroll@{DIGEST} b.yaml:{text.count(chr(10))}'
+        ]
+    assert not pinned({'a.yaml': f'target: hr/payroll\nsum: sha256:{"1" * 64}\n# {DIGEST}\n'}, of)
+
+
+def test_a_digest_that_a_pin_has_counts_for_that_repository_and_for_those_that_are_named_beside_it():
+    every = [
+        Repository(name, {DIGEST: Manifest(DIGEST, Content(100))}) for name in ('hr/payroll', 'hr/leave', 'hr/pay')
+    ]
+    text = f'image: myreg.azurecr.io/hr/payroll@{DIGEST}\ncopy: hr/leave\n'
+    read = read_pins(text.encode(), 'a.yaml', NAMES).pins
+    assert pinned({'a.yaml': text}, *every, of_readers=read) == [f'hr/leave@{DIGEST} a.yaml:2']
 
 
 @pytest.mark.parametrize(
@@ -99,7 +108,7 @@ def test_a_repository_of_one_step_needs_a_tag_like_no_other_word():
     assert not pinned({'a.yaml': 'unit: api\nbuild: "3.6"\nbranch: main\n'}, api)
 
 
-def test_the_tag_may_stand_in_another_file_of_the_folder_and_of_no_other():
+def test_the_tag_may_stand_in_another_file_of_the_folder():
     of = repository('hr/payroll', '3.6.0', 'stable')
     assert pinned({'a/x.yaml': 'target: hr/payroll\n', 'a/y.yaml': 'build: 3.6.0\nchannel: stable\n'}, of) == [
         'hr/payroll:3.6.0 a/x.yaml:1'
@@ -107,12 +116,45 @@ def test_the_tag_may_stand_in_another_file_of_the_folder_and_of_no_other():
     assert not pinned({'a/x.yaml': 'target: hr/payroll\n', 'b/y.yaml': 'build: 3.6.0\n'}, of)
 
 
-def test_only_a_certain_pin_in_the_same_file_says_all_of_a_repository():
-    of, reference = repository('hr/payroll', '3.6.0', '3.5.0'), Reference('hr/payroll', '3.5.0')
-    assert not pinned({'a.yaml': APART}, of, of_readers=(Pin(reference, 'a.yaml', 1),))
-    assert pinned({'a.yaml': APART}, of, of_readers=(Pin(replace(reference, certain=False), 'a.yaml', 1),))
-    for other in ('b.yaml', 'README.md', '<stdin>', 'container app web'):
-        assert pinned({'a.yaml': APART}, of, of_readers=(Pin(reference, other, 1),))
+@pytest.mark.parametrize(
+    ('path', 'text'),
+    [
+        ('deploy.sh', 'terraform apply -auto-approve -var tag=3.6.0\n'),
+        ('up.sh', 'TAG=3.6.0 docker compose up -d\n'),
+        ('envs/prod/values.yaml', 'image:\n  pullPolicy: Always\n  tag: 3.6.0\n'),
+        ('envs/prod/images.tfvars', 'image_tags = {\n  web = "3.5.9"\n  payroll = "3.6.0"\n}\n'),
+        ('release.tf', 'set {\n  name = "image.tag"\n  value = "3.6.0"\n}\n'),
+        ('app.yaml', 'parameters:\n- name: image.tag\n  value: 3.6.0\n'),
+        ('vars.json', '{"payroll": {"appVersion": "3.6.0"}}'),
+    ],
+)
+def test_a_tag_at_a_name_of_one_may_stand_in_any_file(path, text):
+    of = repository('hr/payroll', '3.6.0', '3.5.0')
+    assert pinned({'modules/app/x.yaml': 'target: hr/payroll\n', path: text}, of) == [
+        'hr/payroll:3.6.0 modules/app/x.yaml:1'
+    ]
+    assert pinned({'modules/app/x.yaml': 'target: myreg.azurecr.io/api\n', path: text}, repository('api', '3.6.0'))
+    assert not pinned({'modules/app/x.yaml': 'target: api\n', path: text}, repository('api', '3.6.0'))
+
+
+@pytest.mark.parametrize('path', ['web/package-lock.json', 'web/package.json', 'web/pnpm-lock.yaml', 'Cargo.toml'])
+def test_versions_and_checksums_of_libraries_are_none_of_images(path):
+    text = f'{{"version": "3.6.0", "hash": "{DIGEST}"}}'
+    of = replace(repository('hr/payroll', '3.6.0'), manifests={DIGEST: Manifest(DIGEST, Content(100))})
+    assert not pinned({'a/x.yaml': 'target: hr/payroll\n', path: text}, of)
+
+
+def test_only_an_image_that_stands_in_the_same_file_in_one_piece_says_all_of_a_repository():
+    of = repository('hr/payroll', '3.6.0', '3.5.0', '1')
+    whole = 'image: myreg.azurecr.io/hr/payroll:3.5.0\ncopy: hr/payroll\nbuild: 3.6.0\nreplicas: 1\n'
+    default = 'image: myreg.azurecr.io/hr/payroll:${TAG:-3.5.0}\nbuild: 3.6.0\nreplicas: 1\n'
+    put_together = 'image: {repository: myreg.azurecr.io/hr/payroll, tag: 3.5.0}\nbuild: 3.6.0\nreplicas: 1\n'
+    assert not pinned({'a.yaml': whole}, of, of_readers=read_pins(whole.encode(), 'a.yaml', NAMES).pins)
+    for text in (default, put_together):
+        found = pinned({'a.yaml': text}, of, of_readers=read_pins(text.encode(), 'a.yaml', NAMES).pins)
+        assert found == ['hr/payroll:3.5.0 a.yaml:1', 'hr/payroll:3.6.0 a.yaml:1']
+    uncertain = Pin(Reference('hr/payroll', '3.5.0', certain=False), 'a.yaml', 1)
+    assert pinned({'a.yaml': APART}, of, of_readers=(uncertain,))
 
 
 def test_a_tag_that_is_new_takes_none_away():
@@ -131,8 +173,15 @@ def test_what_only_looks_like_a_comment_is_read(text):
 def test_only_repositories_that_are_named_have_to_be_listed():
     words = read_pins(APART.encode(), 'a.yaml', NAMES).words
     assert may_be_named(Pins(words=words), ['hr/payroll', 'hr/leave', 'build']) == ['hr/payroll', 'build']
-    read = Pin(Reference('hr/payroll', '3.5.0'), 'a.yaml', 1)
-    assert may_be_named(Pins((read,), words=words), ['hr/payroll']) == []
+    found = read_pins(b'image: myreg.azurecr.io/hr/payroll:3.5.0\n', 'a.yaml', NAMES)
+    assert may_be_named(Pins(found.pins, words=found.words), ['hr/payroll']) == []
+
+
+def test_a_digest_alone_may_be_of_any_repository():
+    found = read_pins(f'image: myreg.azurecr.io/hr/payroll@{DIGEST}\n'.encode(), 'a.yaml', NAMES)
+    assert may_be_named(Pins(found.pins, words=found.words), ['hr/payroll', 'hr/leave']) == []
+    loose = read_pins(f'ROLLBACK={DIGEST}\n'.encode(), 'b.env', NAMES)
+    assert may_be_named(Pins(words=loose.words), ['hr/payroll', 'hr/leave']) == ['hr/payroll', 'hr/leave']
 
 
 @pytest.mark.parametrize('path', ['README.md', 'renovate.json'])
