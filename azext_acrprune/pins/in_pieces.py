@@ -19,7 +19,7 @@ from .references import Reference, RegistryNames
 
 _WORD = re.compile(r'[A-Za-z0-9_][\w.-]*(?:/[\w.-]+)*')
 _IMAGE = re.compile(r'(?<![\w./-])[\w./-]{1,600}(?::[\w.-]{1,128}|@sha\d{3}:[0-9a-f]{64,128})')
-_FORMAT = re.compile(r'%[sdv]')
+_FORMAT = re.compile(r'%[sdv]|\$\w{1,100}(?=\.)')
 _COMMENT = re.compile(
     r'\A\s*(?:#(?!cloud-config)|//|--\s|;|<!--|@?rem\s|::).*|\s(?:#|//)\s.*|/\*.*?(?:\*/|\Z)', re.IGNORECASE
 )
@@ -43,13 +43,14 @@ def words_of(text: str, source: str, names: RegistryNames, pins: Iterable[Pin] =
     hosted: set[str] = set()
     versions: set[str] = set()
     near = _NearVersions()
+    end_of_host = names.hosts[0].partition('.')[2]  # of `"$ACR".azurecr.io/app`
     gives = not _is_of_packages(source)
     for number, line in enumerate(text.split('\n'), 1):
         here = _COMMENT.sub('', line)
         found = _WORD.findall(_FORMAT.sub(' ', here))
         for word in found:
             host, _, path = word.partition('/')
-            if path and names.has(host):
+            if path and (host == end_of_host or names.has(host)):
                 word = path
                 hosted.add(path.rstrip('.'))
             lines.setdefault(word.rstrip('.'), number)

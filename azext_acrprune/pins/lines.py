@@ -37,6 +37,9 @@ _DEFAULT_GIVEN = re.compile(r'\$\{(\w{1,100}):?=([^{}]{1,300})\}')
 _TOUCHING = re.compile(r'(?<=\w[:/@])["\'](\$\{?\w{1,100}\}?)["\'](?=[\s:/;)]|\Z)')
 """What shells write in quotes right behind other text: `app:"$TAG"`."""
 
+_TOUCHED = re.compile(r'["\'](\$[^\s"\']{1,200})["\']:["\']?([\w.$(){}-]{1,200})["\']?(?=[\s;)]|\Z)')
+"""What shells write in quotes right before a tag: `"$IMAGE":v1`."""
+
 _LOOP = re.compile(r'\s*for\s+(\w{1,100})\s+in\s+([^;$`*{}]{1,2000}?)\s*(?:;|\Z)')
 _FUNCTION_DEFAULT = re.compile(r'(?:env_var_or_default|env)\(["\']\w+["\'],\s*["\']([^"\']*)["\']\)\Z')
 _BRACKETED_FORMAT = re.compile(r'\((["\'][^"\']*["\']\s+-f\s+[^()]+)\)')
@@ -226,7 +229,7 @@ class _LineReader:
             self._assign(name, value, line)
         if unit:
             return
-        text = _CASE.sub('', _TOUCHING.sub(r'\1', text))
+        text = _CASE.sub('', _TOUCHING.sub(r'\1', _TOUCHED.sub(r'\1:\2', text)))
         loop = _LOOP.match(text) if self._style.assigns else None
         if loop:
             for value in loop[2].split():

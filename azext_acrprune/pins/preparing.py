@@ -29,6 +29,14 @@ _QUEUE = re.compile(
     r'^[ \t]*queue[ \t]+(?:\d+[ \t]+)?(\w+)[ \t]+(?:in|from)[ \t]*\(?([^()\n]{1,2000})\)?[ \t]*$',
     re.MULTILINE | re.IGNORECASE,
 )
+_NAME_IN_QUOTES = re.compile(
+    r'\\?["\'](\$\{?\w{1,100}\}?|\$\([\w.-]{1,100}\)|\$\{\{[^{}\n]{1,300}\}\}|[\w.-]{1,100}\.azurecr\.\w{2,5})\\?["\']'
+    r'(?=\.azurecr\.|/[\w$"\'\\])'
+)
+_TAG_IN_QUOTES = re.compile(
+    r'(/[\w.${}()-]{1,200}[:@])(\\?["\'])(sha256:[0-9a-f]{64}|[\w.-]{1,128}|\$\{?\w{1,100}\}?|\$\([\w.-]{1,100}\))\2'
+    r'(?=[\s\\;)"\',`]|\Z)'
+)
 _WORD = re.compile(r'\S+')
 _WORDS = re.compile(r'%[wWi](?:\[([^\[\]"]{0,20000})\]|\(([^()"]{0,20000})\))')
 
@@ -50,6 +58,11 @@ def with_quotes(text: str) -> str:
         if '%w' in text
         else text
     )
+
+
+def without_inner_quotes(text: str) -> str:
+    """The text without the quotes of shells in the middle of an image: `"$ACR".azurecr.io/app:"$TAG"`."""
+    return _TAG_IN_QUOTES.sub(r'\1\3', _NAME_IN_QUOTES.sub(r'\1', text))
 
 
 def with_expressions(text: str) -> str:

@@ -48,6 +48,7 @@ from .preparing import (
     with_loops,
     with_quotes,
     without_blocks,
+    without_inner_quotes,
 )
 from .references import RegistryNames, find_references
 from .scopes import DOCUMENTS, Scope
@@ -154,6 +155,8 @@ class _File:
         suffix, name = path.suffix.lower(), path.name.lower()
         for host in self.collector.names.hosts:  # Enroot and Pyxis: `myreg.azurecr.io#team/app:1`
             text = text.replace(f'{host}#', f'{host}/') if f'{host}#' in text else text
+        if len(text) <= _MOST_CODE:
+            text = without_inner_quotes(text)
         if suffix in DIRECTIVE_SUFFIXES:
             text = with_directives(text)
         elif suffix in OF_SCIENCE:
