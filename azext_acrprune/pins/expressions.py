@@ -15,7 +15,7 @@ UNKNOWN_VALUE = '${value}'
 """Stands in a text where a value is not known."""
 
 MOST_TEXTS = 24
-"""How many texts one expression may make, or one text whose names have several values."""
+"""How many texts the parts of one expression may make together."""
 
 LONGEST = 4_000
 LONGEST_VALUE = 500
@@ -111,13 +111,13 @@ def joined(items: Sequence[Item]) -> tuple[str, ...]:
         *names, last = [_together(part) for part in _alternatives(items)]
         for (text,) in reversed(names):
             last = tuple(f'{text[:-1]}:-{default}}}' for default in last)
-        return last[:MOST_TEXTS]
+        return last
     for number, part in enumerate(_alternatives(items)):
         texts = _together(part)
         if number == 0 and any(item.kind == 'sign' and item.value == '?' for item in items):
             continue  # the condition
         found.extend(texts)
-    return tuple(dict.fromkeys(text[:LONGEST] for text in found))[:MOST_TEXTS]
+    return tuple(dict.fromkeys(text[:LONGEST] for text in found))
 
 
 def _is_default(items: Sequence[Item]) -> bool:
@@ -182,8 +182,15 @@ def _value(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _product(pieces: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    made = (''.join(chosen)[:LONGEST] for chosen in itertools.product(*pieces))
-    return tuple(itertools.islice(made, MOST_TEXTS))
+    return tuple(''.join(chosen)[:LONGEST] for chosen in choices(pieces))
+
+
+def choices(pieces: Sequence[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """One of each piece, in every way; of too many, the rest is left open."""
+    every = itertools.product(*pieces)
+    yield from itertools.islice(every, MOST_TEXTS)
+    if next(every, None) is not None:
+        yield tuple(piece[0] if len(piece) == 1 else UNKNOWN_VALUE for piece in pieces)
 
 
 def called(name: str, arguments: Sequence[Item]) -> Item:
@@ -213,11 +220,7 @@ def is_known(name: str) -> bool:
 
 def _formatted(formats: Iterable[str], values: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """`{0}`, `{}` and `%s` with the values in their places; a name in braces stays for its value."""
-    found: list[str] = []
-    for text in formats:
-        for chosen in itertools.islice(itertools.product(*values), MOST_TEXTS):
-            found.append(_FORMAT.sub(_filler(chosen), text))
-    return tuple(found[:MOST_TEXTS])
+    return tuple(_FORMAT.sub(_filler(chosen), text) for text, *chosen in choices([tuple(formats), *values]))
 
 
 def _filler(values: Sequence[str]) -> Callable[[re.Match[str]], str]:
@@ -248,8 +251,7 @@ def _join(arguments: Sequence[Item]) -> tuple[str, ...]:
     separator = next((argument.texts for argument in arguments if argument.kind == 'text'), ('',))
     if parts is None:
         return ()
-    made = itertools.product(*[_value(part) for part in parts])
-    return tuple(itertools.islice((separator[0].join(chosen) for chosen in made), MOST_TEXTS))
+    return tuple(separator[0].join(chosen) for chosen in choices([_value(part) for part in parts]))
 
 
 def _concat(arguments: Sequence[Item]) -> tuple[str, ...]:

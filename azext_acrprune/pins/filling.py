@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .expressions import LONGEST, LONGEST_VALUE, MOST_TEXTS
+from .expressions import LONGEST, LONGEST_VALUE
 from .holes import arm_texts, hole_texts
 from .loops import entries_of, goes_over, looped, spellings
 from .scopes import Filled, Scope, Value
@@ -95,7 +95,9 @@ def _again(text: Filled, scope: Scope | None, busy: Busy) -> list[Filled]:
 
 def _filled_once(text: str, scope: Scope | None, busy: Busy) -> list[Filled]:
     if _is_expression(text) and len(busy) <= _DEEPEST:
-        return [each for made in arm_texts(text) for each in filled(made, scope, _deeper(busy))][:MOST_TEXTS]
+        said = arm_texts(text)
+        told = [each for made in said for each in filled(made, scope, _deeper(busy))]
+        return told if len(told) <= _MOST_VALUES else [*told[:_MOST_VALUES], *map(Filled, said)]
     if len(text) > LONGEST or len(busy) > _DEEPEST or not _MARK.search(text):
         return [Filled(text)]
     made = [Filled('')]
@@ -186,7 +188,8 @@ def _picked(place: str, name: str, path: str, scope: Scope | None, busy: Busy) -
                 found.append(Filled(each.text, lines, each.origin | origin))
         if len(found) > _MOST_VALUES:
             break
-    scope.known[written] = found[:_MOST_VALUES]
+    more = len(found) > _MOST_VALUES
+    scope.known[written] = found[:_MOST_VALUES] + ([Filled(f'${{{written}}}')] if more else [])
     return scope.known[written]
 
 

@@ -31,11 +31,18 @@ from ..pins.overlays import (
     part_for,
     umbrella_of,
 )
+from ..pins.pinned import NOT_LISTED, Problem
 from ..pins.read import decoded, read_scopes
 from ..pins.references import RegistryNames
 from ..pins.scopes import Scope, Value
+from ..spelling import printable
+
+_MOST_OWN = 500
+"""In a folder and in those around it."""
 
 _MOST_FILES = 200
+"""With those in the folders beside and below it."""
+
 _MOST_FOLDERS = 30
 _OF_ALL = ('group_vars', 'host_vars')
 _INVENTORIES = ('inventory', 'inventories', 'environments')
@@ -45,12 +52,13 @@ _NEVER_ENTERED = ('.git', 'node_modules')
 class Neighbours:
     """Answers what stands beside files; each small file near them is read once.
 
-    `top` is the folder that the user named: nothing above it is looked at.
+    `top` is the folder that the user named: nothing above it is looked at. What was left out is in `problems`.
     """
 
     def __init__(self, top: str, registry: RegistryNames) -> None:
         self._top = os.path.abspath(top)
         self._registry = registry
+        self._left_out: dict[str, str] = {}
         self._near = lru_cache(maxsize=64)(self._look_around)
         self._entries = lru_cache(maxsize=256)(_entries)
         self._text = lru_cache(maxsize=2_000)(self._read)
@@ -62,6 +70,16 @@ class Neighbours:
         self._looked_at.clear()
         self.beside(path)
         return sorted(self._looked_at - {os.path.abspath(path)})
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """One for all folders near which there are too many files."""
+        if not self._left_out:
+            return ()
+        folder, what = next(iter(self._left_out.items()))
+        others = f', and so for {len(self._left_out) - 1} more folders' if len(self._left_out) > 1 else ''
+        message = f'its files take no values from those {what}, because there are too many{others}'
+        return (Problem(message, printable(folder), 0, NOT_LISTED),)
 
     def beside(self, path: str) -> Scope | None:
         """What the files near a file say, as the scope around it; None where there are none."""
@@ -179,26 +197,33 @@ class Neighbours:
         return os.path.relpath(path, self._top).replace(os.sep, '/')
 
     def _look_around(self, folder: str) -> tuple[str, ...]:
-        """The files of a folder, of those in it, and, within what the user named, of the folder around it and the
-        others in that one.
+        """The files of a folder, of those in it, and, within what the user named, of the folders around it and the
+        others in the nearest of these. Where they are too many, those of the folder and around it count alone.
         """
-        found = self._files(folder)
+        near = self._files(folder)
         inside = self._folders(folder)
         places = inside if len(inside) <= _MOST_FOLDERS else []
+        is_cut = len(inside) > _MOST_FOLDERS
         above = os.path.dirname(folder)
         if folder != self._top and above.startswith(self._top):
             beside = [each for each in self._folders(above) if each != folder]
-            found += self._files(above)
+            near += self._files(above)
             places += beside if len(beside) <= _MOST_FOLDERS else []
+            is_cut = is_cut or len(beside) > _MOST_FOLDERS
             while above != self._top and above.startswith(self._top):
                 above = os.path.dirname(above)
-                found += self._files(above)
+                near += self._files(above)
                 places += [each for each in self._folders(above) if os.path.basename(each) in _OF_ALL]
-        for place in places:
-            found += self._files(place)
-        near = found if len(found) <= _MOST_FILES else []
-        given = [file for file in self._of_inventories(folder) if file not in near]
-        return tuple(near + given) if len(near) + len(given) <= _MOST_FILES else tuple(near)
+        if len(near) > _MOST_OWN:
+            near = []
+            self._left_out[folder] = 'beside them'
+        for files in ([file for place in places for file in self._files(place)], self._of_inventories(folder)):
+            more = [file for file in files if file not in near]
+            is_cut = is_cut or bool(more) and len(near) + len(more) > _MOST_FILES
+            near += more if len(near) + len(more) <= _MOST_FILES else []
+        if is_cut:
+            self._left_out.setdefault(folder, 'in folders beside and below it')
+        return tuple(near)
 
     def _of_inventories(self, folder: str) -> list[str]:
         """The variables in the inventories of Ansible in a folder, and in those around it."""

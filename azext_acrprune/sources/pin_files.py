@@ -112,11 +112,11 @@ def _standard_input(stdin: BinaryIO | None, names: RegistryNames) -> Iterator[tu
 def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
     try:
         if not os.path.isdir(path):
-            beside = Neighbours(os.path.dirname(path) or '.', names).beside(path)
-            found = read_pins(_data(path), _shown(path), names, beside)
+            neighbours = Neighbours(os.path.dirname(path) or '.', names)
+            found = read_pins(_data(path), _shown(path), names, neighbours.beside(path))
             if not found.pins and not found.problems:
                 raise NothingPinned(_shown(path))
-            yield path, found
+            yield path, replace(found, problems=(*found.problems, *neighbours.problems))
             return
     except (OSError, ValueError) as error:
         raise SourceError(_shown(path), _reason(error)) from error
@@ -126,6 +126,7 @@ def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
         empty = False
         source = _shown(file)
         yield file, Found(problems=(Problem(problem, source),)) if problem else _read(file, source, names, neighbours)
+    yield path, Found(problems=neighbours.problems)
     if empty:
         raise SourceError(_shown(path), 'there is no file in the folder')
 

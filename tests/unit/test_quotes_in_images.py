@@ -44,7 +44,8 @@ def pinned(name: str, text: str) -> list[str]:
         ('ci.yml', f'env:\n  ACR: myreg\njobs:\n  a:\n    steps:\n    - run: |\n        cd up\n        {PULL}\n'),
         (
             'ci.yml',
-            'env:\n  ACR: myreg\njobs:\n  a:\n    steps:\n    - run: docker pull "${{ env.ACR }}".azurecr.io/team/up:v1\n',
+            'env:\n  ACR: myreg\njobs:\n  a:\n    steps:\n'
+            '    - run: docker pull "${{ env.ACR }}".azurecr.io/team/up:v1\n',
         ),
         ('azure-pipelines.yml', 'variables:\n  a: myreg\nsteps:\n- script: docker pull "$(a)".azurecr.io/team/up:v1\n'),
         ('package.json', '{"scripts": {"up": "docker pull \\"$ACR\\".azurecr.io/team/up:v1"}}'),
