@@ -50,6 +50,9 @@ _SENTENCE_ENDS = re.compile(r'/?\.(?:\s|\Z)')
 _GOES_ON = re.compile(r'[%$!<{]')
 _EMPTY_TAG_FOLLOWS = re.compile(r':(?=["\']?(?:\s|\Z))')
 _PATTERN_FOLLOWS = re.compile(r'/?:?[*^|\[(?]|:[~^]')
+_MAY_FOLLOW = ('|', '?', '(', '[')
+"""What may stand right behind an image, and makes a pattern of a name that is not whole."""
+
 _BAD_TAG_FOLLOWS = re.compile(r':[^\s/\\"\',:;)}\]]')
 _STANDS_FOR = re.compile(r'(?:\A|/)[A-Z][A-Z_]*(?:/|\Z)')
 """A step of a path in capitals, as in documentation: `REPOSITORY`, `YOUR_TEAM`."""
@@ -244,9 +247,11 @@ def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
         if known:
             yield Unresolved(match.group(), 'its repository stands for another one')
         return
-    if _PATTERN_FOLLOWS.match(match.string, match.end()):
-        if known and tag and match.string[match.end()] == '(':  # a call that nobody computed: `app:env("TAG")`
-            yield Unresolved(match.group(), 'its tag is filled in by another tool')
+    follows = _PATTERN_FOLLOWS.match(match.string, match.end())
+    if follows and known and tag and follows.group() == '(' and tag.isidentifier():  # a call: `app:env("TAG")`
+        yield Unresolved(match.group(), 'its tag is filled in by another tool')
+        return
+    if follows and (not _is_exact(tag, digest) or follows.group() not in _MAY_FOLLOW):
         return
     if not tag and digest is None and _BAD_TAG_FOLLOWS.match(match.string, match.end()):
         if known:
@@ -266,7 +271,7 @@ def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
         is_whole = match.group() == match.string.strip()
         ends = finding.digest is None and tag and not is_whole and tag[-1] in '.-'  # the end of a sentence, most likely
         if known or tag or digest:
-            yield replace(finding, certain=finding.certain and not ends)
+            yield replace(finding, certain=finding.certain and not ends and not follows)
         if ends and tag:
             yield from _references(reference_to(path, tag.rstrip('.-'), None, known))
         return
@@ -280,6 +285,11 @@ def _is_of_api(path: str, text: str, start: int = 0) -> bool:
     """Whether what follows a host, which begins at `start` in a text, is a path of the registry's API, and no image."""
     is_address = text[max(0, start - 8) : start].lower().endswith(_WEB)
     return (_NO_IMAGES if is_address else _OF_API).match(path) is not None
+
+
+def _is_exact(tag: str | None, digest: str | None) -> bool:
+    """Whether a tag or digest is one as it stands."""
+    return _GOOD_DIGEST.match(digest.lower()) is not None if digest else bool(tag) and _is_tag(tag or '')
 
 
 def _why_open(text: str, end: int) -> str:

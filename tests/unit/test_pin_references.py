@@ -214,6 +214,17 @@ def test_patterns_and_addresses_are_no_images(text):
     assert found(text) == []
 
 
+@pytest.mark.parametrize('follows', ['|myreg.azurecr.io/b:2', '?pull=always', '(production)', '[linux]', '|b', '?'])
+def test_an_image_that_is_whole_is_none_of_a_pattern(follows):
+    assert Reference('app', '1.0', certain=False) in found(f'images: myreg.azurecr.io/app:1.0{follows}')
+    assert Reference('app', None, DIGEST, False) in found(f'images: myreg.azurecr.io/app@{DIGEST}{follows}')
+
+
+@pytest.mark.parametrize('pattern', ['team/app:1.*', 'team/app|b', 'team/[ab]:1', 'team/app:^1', 'app:1.^', 'app?x=1'])
+def test_a_pattern_is_no_image(pattern):
+    assert found(f'allow: myreg.azurecr.io/{pattern}') == []
+
+
 @pytest.mark.parametrize(
     ('text', 'names_it'),
     [
