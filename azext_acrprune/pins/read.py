@@ -37,7 +37,7 @@ from .languages import (
 )
 from .lines import PLAIN, Style, read_lines
 from .loops import note_loops, note_set
-from .pinned import Found, Problem, found_in, merged
+from .pinned import NOT_LISTED, Found, Problem, found_in, merged
 from .preparing import (
     OF_SCIENCE,
     with_aliases,
@@ -62,6 +62,8 @@ STANDARD_INPUT = '<stdin>'
 Events = Callable[[str], Iterator[Event]]
 
 _CONTROLS = bytes(set(range(32)) - set(b'\t\n\r\f\x1b\x1a\x0b\x08'))
+_ARCHIVES = (b'\x1f\x8b', b'PK\x03\x04')
+_ARCHIVE_SUFFIXES = ('.tgz', '.gz', '.zip')
 _SAMPLE = 4096
 _MOST_CODE = 4 * 1024 * 1024
 """Longer texts in code are searched line by line: nobody writes so much by hand."""
@@ -129,9 +131,11 @@ def read_document(text: str, source: str, names: RegistryNames, is_json: bool) -
 
 
 def _binary(data: bytes, source: str, names: RegistryNames) -> Found:
-    """What looks like an image in bytes that are no text; where the registry is not even named, nothing is missed."""
+    """What looks like an image in bytes that are no text. Where the registry is not named, only an archive may have some."""
     text = data.decode('latin-1')
     if not any(host in text.lower() for host in names.hosts):
+        if data.startswith(_ARCHIVES) and source.lower().endswith(_ARCHIVE_SUFFIXES):
+            return Found(problems=(Problem('it is an archive, and nothing in it was read', source, 0, NOT_LISTED),))
         return Found()
     found = merged(found_in(find_references(line, names), source) for line in text.split('\n') if '/' in line)
     return Found(

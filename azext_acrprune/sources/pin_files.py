@@ -114,7 +114,7 @@ def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
         if not os.path.isdir(path):
             neighbours = Neighbours(os.path.dirname(path) or '.', names)
             found = read_pins(_data(path), _shown(path), names, neighbours.beside(path))
-            if not found.pins and not found.problems:
+            if not found.pins and all(problem.code == NOT_LISTED for problem in found.problems):
                 raise NothingPinned(_shown(path))
             yield path, replace(found, problems=(*found.problems, *neighbours.problems))
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import threading
@@ -216,6 +217,19 @@ def test_files_with_more_words_than_fit_into_memory_are_told(tmp_path, monkeypat
     found, _ = read_files([str(tmp_path)], RegistryNames('myreg.azurecr.io'))
     assert [words.source for words in found.words] == [str(tmp_path / 'a.yaml')]
     assert [(each.source, each.code) for each in found.problems] == [(str(tmp_path / 'b.yaml'), 'pinsNotListed')]
+
+
+def test_an_archive_is_told_in_a_folder_and_an_error_by_name(tmp_path):
+    (tmp_path / 'values.yaml').write_text('image: myreg.azurecr.io/x:1\n')
+    (tmp_path / 'charts').mkdir()
+    chart = tmp_path / 'charts' / 'web-1.0.0.tgz'
+    chart.write_bytes(gzip.compress(b'image: myreg.azurecr.io/web:1\n'))
+    pins, problems = pinned(tmp_path)
+    assert [name for name, _ in pins] == ['x'] and problems == [
+        f'{chart}: it is an archive, and nothing in it was read'
+    ]
+    with pytest.raises(SourceError, match='names no image'):
+        pinned(chart)
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='names of files are no bytes there')
