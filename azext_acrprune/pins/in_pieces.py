@@ -146,9 +146,8 @@ class _Known:
                     self.digests.setdefault(digest, (words.source, line))
 
     def named(self, repository: Repository) -> Iterator[Pin]:
-        for digest, (source, line) in self.digests.items():
-            if digest in repository.manifests:
-                yield Pin(Reference(repository.name, None, digest, False), source, line)
+        for digest in sorted(self.digests.keys() & repository.manifests.keys()):
+            yield Pin(Reference(repository.name, None, digest, False), *self.digests[digest])
         places = self.places(repository.name)
         if not places:  # as nearly always, so that the tags of all repositories are not gone through
             return
