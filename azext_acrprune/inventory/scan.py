@@ -54,8 +54,8 @@ class Extent:
     the configs of their images are read for them. `order` says which repositories come first. With `anew`, what the
     cache knows is read all the same: nothing else shows that it has become a ghost. `cached` are the targets of cache
     rules, each a repository or with `*` at its end a prefix. With `only` some repositories, no list of all of them is
-    asked for. With `everywhere`, all repositories are read as the selected ones are. With `orphans`, attachments without
-    a subject may go: so their subjects are asked for in every repository, which may hide them.
+    asked for. With `everywhere`, all repositories are read as the selected ones are. With `orphans`, attachments
+    without a subject may go: so their subjects are asked for in every repository, which may hide them.
     """
 
     selection: Selection = Selection()

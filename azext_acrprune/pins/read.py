@@ -131,7 +131,7 @@ def read_document(text: str, source: str, names: RegistryNames, is_json: bool) -
 
 
 def _binary(data: bytes, source: str, names: RegistryNames) -> Found:
-    """What looks like an image in bytes that are no text. Where the registry is not named, only an archive may have some."""
+    """What looks like an image in bytes that are no text; an archive that does not name the registry may hide some."""
     text = data.decode('latin-1')
     if not any(host in text.lower() for host in names.hosts):
         if data.startswith(_ARCHIVES) and source.lower().endswith(_ARCHIVE_SUFFIXES):
