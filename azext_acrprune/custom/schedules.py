@@ -151,9 +151,10 @@ def _settled(
 
     schedule = draft.schedule
     host = registry.login_server
-    cloud = cmd.cli_ctx.cloud.name
-    steps = steps_of(schedule, timing.identity, registry.name, draft.wheel, draft.files, cloud=cloud)
-    yaml = yaml_of(steps, schedule.time_limit)
+    yaml = yaml_of(
+        steps_of(schedule, timing.identity, registry.name, draft.wheel, draft.files, cloud=cmd.cli_ctx.cloud.name),
+        schedule.time_limit,
+    )
     wanted = task_document(schedule, timing, yaml, registry.location, host)
     needed = needed_roles(cmd, registry, draft, options)
     definitions = definitions_of(cmd, needed, options)

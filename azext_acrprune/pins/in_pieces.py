@@ -25,8 +25,8 @@ _COMMENT = re.compile(
 )
 _OF_VERSION = re.compile(r'tag|version|image|release|revision|commit', re.IGNORECASE)
 _OF_PACKAGES = re.compile(
-    r'package(?:-lock)?\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|packages(?:\.lock)?\.(?:json|config)|pom\.xml|go\.sum'
-    r'|.*\.(?:cs|fs|vb)proj|(?:yarn|poetry|cargo|gemfile|composer|pipfile|uv|bun|pubspec|mix|flake)\.lock|pipfile'
+    r'package(?:-lock)?\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|packages(?:\.lock)?\.(?:json|config)|pom\.xml'
+    r'|go\.sum|.*\.(?:cs|fs|vb)proj|(?:yarn|poetry|cargo|gemfile|composer|pipfile|uv|bun|pubspec|mix|flake)\.lock|pipfile'
     r'|(?:cargo|pyproject)\.toml|directory\.packages\.props|\.terraform\.lock\.hcl|requirements[^/]*\.txt',
     re.IGNORECASE,
 )

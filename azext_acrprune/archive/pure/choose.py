@@ -119,19 +119,18 @@ def choose(
     pushed = nodes - set(there) - set(failed)
     now = {(name, tag): digest for (name, digest), manifest in there.items() for tag in manifest.tags}
     meant = nodes | found
-    wanted = [tag for tag in newest if (tag.repository, tag.digest) in meant]
-    settled, skipped, astray = _settle_tags(wanted, now, set(there) | pushed, overwrite)
+    settled, skipped, astray = _settle_tags(
+        [tag for tag in newest if (tag.repository, tag.digest) in meant], now, set(there) | pushed, overwrite
+    )
     images = shelf.images(nodes)
     skipped += [Skipped(*node, EXISTS, 'it is there') for node in images if node in there]
     skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in meant]
     tags = [tag for tag in settled if now.get((tag.repository, str(tag.tag))) != tag.digest]
-    returning = [*(record for node, record in images.items() if node in pushed), *tags]
-    coming = {record.key for record in returning}
-    resumed = [each for each in (*images.values(), *settled) if each.key not in coming and _past(each).key in begun]
+    coming = _coming([*(record for node, record in images.items() if node in pushed), *tags], images, settled, begun)
     return Restoration(
         waves=tuple(shelf.waves(pushed)),
         tags=tuple(tags),
-        locks=tuple(_locked([*returning, *resumed], failed)),
+        locks=tuple(_locked(coming, failed)),
         moves={place: now[place] for place in ((tag.repository, str(tag.tag)) for tag in tags) if place in now},
         holders=holders,
         skipped=tuple(skipped),
@@ -139,9 +138,18 @@ def choose(
             *(Failed(*node, error) for node, error in sorted(failed.items())),
             *(each for each in astray if (each.repository, each.digest) not in failed),
         ),
-        repository_locks=_repository_locks([*returning, *resumed], inventory, there, begun),
-        past=tuple(map(_past, [*returning, *resumed])),
+        repository_locks=_repository_locks(coming, inventory, there, begun),
+        past=tuple(map(_past, coming)),
     )
+
+
+def _coming(
+    returning: Sequence[Record], images: Mapping[Node, Record], tags: Iterable[Record], begun: Container[Key]
+) -> list[Record]:
+    """What comes back now, and what of the images and tags an earlier run had begun to bring back."""
+    now = {record.key for record in returning}
+    resumed = (each for each in (*images.values(), *tags) if each.key not in now and _past(each).key in begun)
+    return [*returning, *resumed]
 
 
 def is_asked_by(asked: Asked) -> Callable[[Record], bool]:
