@@ -26,8 +26,8 @@ _COMMENT = re.compile(
 _OF_VERSION = re.compile(r'tag|version|image|release|revision|commit', re.IGNORECASE)
 _OF_PACKAGES = re.compile(
     r'package(?:-lock)?\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|packages(?:\.lock)?\.(?:json|config)|pom\.xml'
-    r'|go\.sum|.*\.(?:cs|fs|vb)proj|(?:yarn|poetry|cargo|gemfile|composer|pipfile|uv|bun|pubspec|mix|flake)\.lock|pipfile'
-    r'|(?:cargo|pyproject)\.toml|directory\.packages\.props|\.terraform\.lock\.hcl|requirements[^/]*\.txt',
+    r'|go\.sum|.*\.(?:cs|fs|vb)proj|(?:yarn|poetry|cargo|gemfile|composer|pipfile|uv|bun|pubspec|mix|flake)\.lock'
+    r'|pipfile|(?:cargo|pyproject)\.toml|directory\.packages\.props|\.terraform\.lock\.hcl|requirements[^/]*\.txt',
     re.IGNORECASE,
 )
 """Files of package managers: their versions and checksums are those of libraries."""
