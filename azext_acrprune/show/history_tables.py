@@ -24,7 +24,7 @@ _DONE = {
     'deleteTag': ('tag', 'removed'),
     'lock': ('lock', 'set'),
     'unlock': ('lock', 'taken off'),
-    'putManifest': ('push', 'of manifests and tags'),
+    'putManifest': ('manifest', 'pushed'),
     'restoreDeleted': ('manifest', 'brought back from soft delete'),
 }
 """What became of the things that a request was sent for, where it was done."""

@@ -157,7 +157,8 @@ def test_a_lock_that_could_not_be_set_is_set_by_the_next_run(az, registry, now, 
 @pytest.mark.parametrize('text', ['TEAM/API', '', 'a b', '[', '{a,b}', '/'])
 def test_what_no_repository_can_be_called_is_an_error_that_names_it(az, registry, tmp_path, text):
     run = restore(az, tmp_path / 'a', '--repository', text)
-    assert run.code == 1 and f"'{text}'" in run.err and '--repository' in run.err, run.err
+    named = f"'{text}'" if text else 'nothing is named'
+    assert run.code == 1 and named in run.err and '--repository' in run.err, run.err
 
 
 @pytest.mark.parametrize(

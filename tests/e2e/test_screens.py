@@ -55,7 +55,7 @@ def test_a_finding_has_the_command_that_mends_it_below_its_row(az, registry, now
     shown = at_a_terminal(az, *PRUNE, 'check', *TARGET, '-o', 'table')
     lines = shown.text.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith('    az acr '))
-    assert ghost[:19] in lines[start - 2] or ghost[:19] in lines[start - 1], shown.text
+    assert any(ghost[:19] in line for line in lines[start - 3 : start]), shown.text
     command = lines[start].strip()
     while command.endswith('\\'):
         start += 1

@@ -16,7 +16,7 @@ from knack.util import CLIError
 from azext_acrprune.custom import schedule_looks as looks
 from azext_acrprune.custom.options import FleetOptions, ScheduleOptions
 from azext_acrprune.custom.registries import chosen
-from azext_acrprune.custom.schedule_roles import assign, identity_of, refuse_behind_firewall
+from azext_acrprune.custom.schedule_roles import assign, definitions_of, identity_of, refuse_behind_firewall
 from azext_acrprune.custom.schedules import have_task
 from azext_acrprune.custom.tasks_service import TaskService, registry_resource, storage_account_id
 from azext_acrprune.prune_error import Kind, PruneError
@@ -163,8 +163,8 @@ def test_a_role_is_assigned_once(tape):
         registry = registry_resource(cmd, 'localhost', 'local')
         identity = identity_of(cmd, registry, PRUNER)
         (role, *_) = roles_of(registry.id, True, False, (), {}, False)
-        (first,) = assign(cmd, [role], identity, options)
-        (second,) = assign(cmd, [role], identity, options)
+        (first,) = assign(cmd, [role], definitions_of(cmd, [role], options), identity, options)
+        (second,) = assign(cmd, [role], definitions_of(cmd, [role], options), identity, options)
     assert (first['state'], second['state']) == ('assigned', 'wasAssigned')
     pruner = 'GET GROUP/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pruner 2024-11-30'
     name = assignment_name(role, PRINCIPAL)
@@ -198,7 +198,8 @@ def test_who_may_not_assign_roles_is_told_so(tape):
         (role, *_) = roles_of(REGISTRY, True, False, (), {}, False)
         identity = SimpleNamespace(principal=PRINCIPAL)
         with pytest.raises(PruneError, match='may not write role assignments') as raised:
-            assign(cmd, [role], identity, ScheduleOptions())
+            options = ScheduleOptions()
+            assign(cmd, [role], definitions_of(cmd, [role], options), identity, options)
     assert raised.value.kind is Kind.FORBIDDEN
 
 
