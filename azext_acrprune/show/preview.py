@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from ..decide.reasons import TOLD, sentence_of
 from ..exit_reasons import changes_nothing
-from ..model import UNREAD_REPOSITORY, parse_ticks
+from ..model import TICKS_PER_SECOND, UNREAD_REPOSITORY, parse_ticks, time_text
 from ..spelling import escaped
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
 from .wrapping import wrapped
 
+_DAY = 86_400 * TICKS_PER_SECOND
 _LISTED = 10
 _LISTED_LAYERS = 3
 _SCREEN_LINES = 24
@@ -150,7 +150,7 @@ def has_locked(plan: dict[str, Any]) -> bool:
 def _as_made(plan: dict[str, Any], left: Left | None) -> Iterator[_Part]:
     if not left:
         return
-    made = f'{datetime.fromisoformat(plan["createdAt"].rstrip("Z")):%Y-%m-%d %H:%M} UTC'
+    made = f'{time_text(parse_ticks(plan["createdAt"]) or 0)[:16].replace("T", " ")} UTC'
     manifests, tags = plan['summary']['manifestsToDelete'], len(plan['untag'])
     yield _Part([f'The plan of {made} says:'])
     if left != Left(manifests, tags):
@@ -213,7 +213,7 @@ def _later(plan: dict[str, Any]) -> Iterator[str]:
 
 
 def _day_after(plan: dict[str, Any], days: int) -> str:
-    return f'{datetime.fromisoformat(plan["createdAt"].rstrip("Z")) + timedelta(days=days):%Y-%m-%d}'
+    return time_text((parse_ticks(plan['createdAt']) or 0) + days * _DAY)[:10]
 
 
 def _retiring(plan: dict[str, Any]) -> Iterator[str]:
