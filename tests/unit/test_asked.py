@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azext_acrprune.decide.asked import Asked, NothingAsked, Taken, ahead_of, parse_asked_image, since_of
+from azext_acrprune.decide.asked import Asked, NothingAsked, Taken, ahead_of, in_ticks, parse_asked_image, since_of
 from azext_acrprune.model import TICKS_PER_SECOND, parse_ticks
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.prune_error import PruneError
@@ -131,3 +131,7 @@ def test_an_instant_on_the_wrong_side_of_now_or_of_no_calendar_is_an_error(insta
 def test_what_is_neither_an_age_nor_a_date_is_an_error_that_names_it(instant, text):
     with pytest.raises(ValueError, match=f"'{text}' is neither an age"):
         instant(text, NOW)
+
+
+def test_an_instant_is_told_in_ticks():
+    assert in_ticks(1.5) == TICKS_PER_SECOND * 3 // 2

@@ -56,6 +56,14 @@ def test_nothing_changed_and_nothing_is_skipped():
     assert (found.valid, found.skipped, found.gone) == (digests(CHILD, PLANNED, OTHER), {}, frozenset())
 
 
+def test_a_tag_that_was_pushed_again_skips():
+    tagged = image('tagged', tags=['pr-1'])
+    seen = to_repository(repository_of(tagged))
+    pushed = {'pr-1': seen.tags['pr-1']._replace(last_update_time='2026-12-01T18:00:00Z')}
+    found = check_drift({tagged['digest']}, seen, replace(seen, tags=pushed))
+    assert found.skipped == {tagged['digest']: Verdict(True, 'updated', 'the tag pr-1 was pushed again')}
+
+
 def test_added_tag_skips():
     found = drift(*changed(OTHER, tags=['v2']))
     assert (skipped(found), found.valid) == ({OTHER['digest']: 'tagsChanged'}, digests(CHILD, PLANNED))

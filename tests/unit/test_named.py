@@ -344,6 +344,13 @@ def test_a_repository_of_which_not_all_is_listed_is_not_deleted():
         decide_repository(replace(inventory, repositories=tuple(unlisted)), NAME)
 
 
+def test_a_repository_in_which_something_is_hidden_is_not_deleted():
+    inventory = to_inventory(WORLD)
+    hidden = [replace(each, hidden=frozenset(each.manifests)) for each in inventory.repositories]
+    with pytest.raises(NotWhole, match='is hidden from lists'):
+        decide_repository(replace(inventory, repositories=tuple(hidden)), NAME)
+
+
 # --- Limits and reasons ----------------------------------------------------------------------------------------------
 
 

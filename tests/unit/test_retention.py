@@ -5,12 +5,14 @@ import dataclasses
 import pytest
 
 from azext_acrprune.decide.decision import decide, first_excess
+from azext_acrprune.decide.graph import build_graph
 from azext_acrprune.decide.named import decide_untag, parse_image
 from azext_acrprune.decide.retention import (
     StillNeeded,
     check_last_tags,
     needed_by_others,
     refused_if_needed,
+    too_early,
     with_retention,
 )
 from azext_acrprune.decide.verdicts import Verdict
@@ -278,6 +280,17 @@ def test_a_referrer_that_was_locked_since_the_plan_keeps_the_tag_unless_locked_o
     assert check_last_tags(planned, later, frozenset(), fresh)['pr-1'].reason == 'subjectOf'
     assert check_last_tags(planned, later, frozenset(), fresh, include_locked=True) == {}
     assert check_last_tags(planned, losing, frozenset(), fresh, include_locked=True) != {}, 'it is new since the plan'
+
+
+def test_the_tag_of_a_part_waits_for_its_index():
+    part = image('a', (0,), docker=True, tags=['amd64'])
+    of_many = index('i', [part['digest']], docker=True, tags=['pr-1'])
+    fresh = inventory_of(part, of_many).repositories[0]
+    planned = {'amd64': part['digest'], 'pr-1': of_many['digest']}
+    graph = build_graph(fresh)
+    assert too_early(planned, frozenset(), fresh, graph) == {'amd64'}
+    assert too_early({'amd64': part['digest']}, frozenset([of_many['digest']]), fresh, graph) == {'amd64'}
+    assert too_early({'amd64': part['digest']}, frozenset(), fresh, graph) == set(), 'the index has lost its own tags'
 
 
 def test_a_tag_whose_manifest_keeps_another_one_since_may_go():
