@@ -22,10 +22,14 @@ from ..state_files import file_of_registry, transaction
 from ..workers import Task, run_tasks
 from .pin_locks import NOT_DONE
 
-_CREATE = (
+_TABLES = (
     'CREATE TABLE IF NOT EXISTS held (repository TEXT NOT NULL, digest TEXT NOT NULL, until INTEGER, '
-    'write_enabled INTEGER NOT NULL, PRIMARY KEY (repository, digest))'
+    'PRIMARY KEY (repository, digest))',
+    'CREATE TABLE IF NOT EXISTS not_written (repository TEXT NOT NULL, digest TEXT NOT NULL, '
+    'PRIMARY KEY (repository, digest))',
 )
+"""A file of an earlier version has the first table alone."""
+
 _FATAL = (Kind.UNREACHABLE, Kind.UNAUTHENTICATED, Kind.STOPPED)
 
 
@@ -77,22 +81,26 @@ class HeldLocks:
         self._changed = changed
 
     def all(self) -> list[Held]:
-        rows = self._run('SELECT repository, digest, until, write_enabled FROM held ORDER BY 1, 2')
-        return [Held(repository, digest, until, bool(enabled)) for repository, digest, until, enabled in rows]
+        locked = set(self._run(('SELECT repository, digest FROM not_written', ())))
+        rows = self._run(('SELECT repository, digest, until FROM held ORDER BY 1, 2', ()))
+        return [Held(name, digest, until, (name, digest) not in locked) for name, digest, until in rows]
 
     def add(self, held: Held) -> None:
-        values = held.repository, held.digest, held.until, held.write_enabled
-        self._run('INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)', *values)
+        key = held.repository, held.digest
+        forget_or_note = 'DELETE FROM not_written WHERE repository = ? AND digest = ?'
+        if not held.write_enabled:
+            forget_or_note = 'INSERT OR REPLACE INTO not_written VALUES (?, ?)'
+        self._run((forget_or_note, key), ('INSERT OR REPLACE INTO held VALUES (?, ?, ?)', (*key, held.until)))
 
     def remove(self, held: Held) -> None:
-        self._run('DELETE FROM held WHERE repository = ? AND digest = ?', held.repository, held.digest)
+        self._run(('DELETE FROM held WHERE repository = ? AND digest = ?', (held.repository, held.digest)))
 
-    def _run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Raises HeldUnreadable."""
+    def _run(self, *statements: tuple[str, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Run statements with their values, as one change; gives the rows of the last one. Raises HeldUnreadable."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with transaction(self._path, [_CREATE]) as connection:
-                rows = connection.execute(statement, values).fetchall()
+            with transaction(self._path, _TABLES) as connection:
+                rows = [connection.execute(*statement).fetchall() for statement in statements][-1]
                 has_changed = connection.total_changes > 0
         except (sqlite3.Error, OSError) as error:
             raise HeldUnreadable(f"the file '{self._path}' cannot be used: {error}") from error

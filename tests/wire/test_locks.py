@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -217,6 +219,25 @@ def test_a_file_of_what_is_held_that_cannot_be_used_is_named(tmp_path, spoil):
     with pytest.raises(HeldUnreadable) as error:
         locks.add(Held(REPOSITORY, 'sha256:' + 'a' * 64))
     assert f"the file '{path}' cannot be used" in str(error.value)
+
+
+def test_a_file_of_an_earlier_version_is_read_and_added_to(tmp_path):
+    locks = HeldLocks(str(tmp_path), 'localhost')
+    locks.all()
+    (path,) = (tmp_path / 'acrprune').rglob('*.held')
+    path.unlink()
+    one, two = ('sha256:' + each * 64 for each in 'ab')
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            'CREATE TABLE held (repository TEXT, digest TEXT, until INTEGER, PRIMARY KEY (repository, digest))'
+        )
+        connection.execute('INSERT INTO held VALUES (?, ?, 5)', (REPOSITORY, one))
+        connection.commit()
+    locks.add(Held(REPOSITORY, two, write_enabled=False))
+    assert [(each.digest, each.until, each.write_enabled) for each in locks.all()] == [
+        (one, 5, True),
+        (two, None, False),
+    ]
 
 
 def test_what_could_not_be_held_is_told_and_is_not_ours(registry, connect, images, tmp_path):
